@@ -26,6 +26,7 @@ from palpate.imaging.deidentify.identifiers import PATIENT, RECORDED, identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.persons import person_of
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.scanner_maps import scanner_maps, scanner_roles
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
@@ -182,7 +183,7 @@ def _from_dicom(
     for number, run in enumerate(runs, start=1):
         name = label if len(runs) == 1 else f"{label}_run-{number}"
         of_run = [one for one in acquisitions if one.run == run]
-        written, record = _reconstruct_run(of_run, name, folder, settings, mask, key)
+        written, record = _reconstruct_run(of_run, name, folder, settings, mask, (key, person_of(images[0].header)))
         computed = [(one, scanner_maps(export.series, one)) for one in of_run]
         record["scanner_maps"] = write_scanner_maps(folder, name, computed)
         fields += written
@@ -200,9 +201,9 @@ def _reconstruct_run(
     folder: Path,
     settings: IngestSettings,
     drawn: Path | None,
-    key: Key | None,
+    known: tuple[Key | None, tuple[str, ...]],
 ) -> tuple[list[WaveField], dict[str, object]]:
-    """Reconstruct and write the frequencies of one run, which share a mask."""
+    """Reconstruct and write the frequencies of one run, which share a mask; `known` is the key and the patient."""
     for measured in acquisitions:
         check_images(measured)
     acquisitions = [on_chosen_grid(one, settings) for one in acquisitions]
@@ -212,7 +213,7 @@ def _reconstruct_run(
     magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    chosen = run_mask(acquisitions, magnitude, label, settings, drawn, key)
+    chosen = run_mask(acquisitions, magnitude, label, settings, drawn, *known)
     bright, origin = chosen.mask, chosen.origin
     _demand_tissue(bright if chosen.drawn is None else chosen.drawn, label, chosen.setting)
     made = [reconstruct(one, bright, settings) for one in acquisitions]

@@ -48,6 +48,7 @@ def run_mask(
     settings: IngestSettings,
     drawn: Path | None,
     key: Key | None = None,
+    person: Sequence[str] | None = None,
 ) -> RunMask:
     """Return the mask of a run whose frequencies share their voxels.
 
@@ -58,6 +59,7 @@ def run_mask(
         settings: ingest settings of the study.
         drawn: mask that a user drew, with the region chosen in it; None where there is none.
         key: key by which identifiers of the mask or of the scan may have been pseudonymised; None where there is none.
+        person: number, name and birth date of the scan's patient, only ever compared; None compares no patients.
 
     Raises:
         InputError: the drawn mask cannot be used, or the atlas does not fit.
@@ -65,7 +67,7 @@ def run_mask(
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     if drawn is not None:
-        return _drawn(acquisitions, magnitude, settings, drawn, key)
+        return _drawn(acquisitions, magnitude, settings, drawn, (key, person))
     if settings.mask_by == "atlas":
         found = brain_mask(Volume(magnitude, affine_mm), threshold=settings.mask_threshold, where=label)
         starts = {"agreeing_starts": found.agreeing_starts, "bright_share": found.bright_share}
@@ -91,7 +93,7 @@ def _drawn(
     magnitude: NDArray[np.float64],
     settings: IngestSettings,
     path: Path,
-    key: Key | None,
+    known: tuple[Key | None, Sequence[str] | None],
 ) -> RunMask:
     """Return the region that somebody drew, with a margin where directions are missing.
 
@@ -101,7 +103,7 @@ def _drawn(
     affine_mm = acquisitions[0].affine_mm
     references = acquisitions[0].facts.get("dicom")
     frame_uid = str(references.get("FrameOfReferenceUID", "")) if isinstance(references, Mapping) else ""
-    drawn, origin = read_user_mask(path, Volume(magnitude, affine_mm), frame_uid, key)
+    drawn, origin = read_user_mask(path, Volume(magnitude, affine_mm), frame_uid, *known)
     warnings = recorded_warnings(origin)
     del origin["warnings"]
     if not _partial(acquisitions):

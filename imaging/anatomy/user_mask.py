@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
+from palpate.imaging.dicom.persons import same_person
 from palpate.imaging.files.nifti import Volume, demand_scanner_world
 from palpate.imaging.regions.read import read_region
 from palpate.imaging.regions.region import DrawnRegion, VoxelShape
@@ -23,7 +25,7 @@ _FEWEST_WITH_SIGNAL: Final = 0.5
 
 
 def read_user_mask(
-    path: Path, magnitude: Volume, frame_uid: str = "", key: Key | None = None
+    path: Path, magnitude: Volume, frame_uid: str = "", key: Key | None = None, person: Sequence[str] | None = None
 ) -> tuple[NDArray[np.bool_], dict[str, object]]:
     """Read a mask in the elastogram's world coordinates.
 
@@ -34,19 +36,20 @@ def read_user_mask(
             several regions, the chosen one follows as `file#name` or `file#number`.
         magnitude: magnitude of the elastogram, shape (i, j, k).
         frame_uid: frame of reference of the elastogram; empty where its images state none.
-        key: key by which a frame of reference may have been pseudonymised; None where nobody has it.
+        key: key by which a frame of reference or a patient may have been pseudonymised; None where nobody has it.
+        person: number, name and birth date of the scan's patient, only ever compared; None compares no patients.
 
     Returns:
         The mask on the elastogram's grid, and its entry in the record of ingest: `kept_share`, the volume on that
         grid over the volume that was drawn, `share_with_signal`, and where it came from.
 
     Raises:
-        InputError: the mask is unreadable, in another frame of reference, empty, beside the elastogram, or mostly in
-            voxels without signal.
+        InputError: the mask is unreadable, in another frame of reference, of another patient, empty, beside the
+            elastogram, or mostly in voxels without signal.
     """
     shape = magnitude.values.shape
     region = read_region(path, magnitude.affine_mm)
-    of_frame = _demand_same_frame(region, frame_uid, key)
+    doubts = (*_demand_same_frame(region, frame_uid, key), *_demand_same_patient(region, frame_uid, key, person))
     on_grid = region.on_grid(magnitude.affine_mm, shape)
     if not on_grid and isinstance(region.shape, VoxelShape):
         demand_scanner_world(path, region.shape.volume, "mask")
@@ -78,7 +81,7 @@ def read_user_mask(
         "region_number": region.number,
         "region_name": region.name or None,
         **region.facts,
-        "warnings": [one.as_record() for one in (*region.warnings, *of_frame)],
+        "warnings": [one.as_record() for one in (*region.warnings, *doubts)],
     }
     return mask, entry
 
@@ -103,6 +106,46 @@ def _demand_same_frame(region: DrawnRegion, frame_uid: str, key: Key | None) -> 
         "The elastogram states no frame of reference: nothing shows that the drawn region lies in its coordinates."
     )
     return (QualityWarning("region-frame-unknown", sentence, "Look at the region on the magnitude."),)
+
+
+def _demand_same_patient(
+    region: DrawnRegion, frame_uid: str, key: Key | None, person: Sequence[str] | None
+) -> tuple[QualityWarning, ...]:
+    """Refuse a region of another patient; return a warning where nothing tells whose it is.
+
+    A copied image keeps its frame of reference, so that one frame alone does not prove one patient; a frame of which
+    the key makes the other does.
+
+    Raises:
+        InputError: the patients differ. It repeats neither.
+    """
+    by_key = (
+        bool(region.frame_uid) and region.frame_uid != frame_uid and same_identifier(region.frame_uid, frame_uid, key)
+    )
+    if region.kind == "NIfTI" or person is None or by_key:
+        return ()
+    same = _one_patient(region.person, person, key)
+    if same is None:
+        sentence = "Nothing shows that the file of the region is of the scan's patient: one of both states none."
+        return (QualityWarning("region-patient-unknown", sentence, "Make sure whose it is."),)
+    if not same:
+        raise InputError(
+            region.where,
+            found="a region of another patient than the scan's",
+            expected="a region of the scan's patient",
+            advice="Check whose file it is; where one of the two was pseudonymised, do the same with the other.",
+        )
+    return ()
+
+
+def _one_patient(first: Sequence[str], second: Sequence[str], key: Key | None) -> bool | None:
+    """Return whether two files are of one patient, by numbers where both state one; None where that cannot be told."""
+    if not any(one and other for one, other in zip(first, second, strict=False)):
+        return None
+    one, other = first[0], second[0]
+    if not one or not other:
+        return same_person(first, second)
+    return one == other or (key is not None and (key.pseudonym(one) == other or key.pseudonym(other) == one))
 
 
 def _say(region: DrawnRegion, kept: float) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -26,9 +26,9 @@ from palpate.imaging.dicom_out.mr_series import LARGEST, WrittenSeries, write_mr
 from palpate.imaging.dicom_out.object_header import ObjectText, content_digest
 from palpate.imaging.dicom_out.parametric_map import write_parametric_map
 from palpate.imaging.dicom_out.quantities import SEGMENTATION_SERIES, STRUCTURES_SERIES, DicomQuantity
-from palpate.imaging.dicom_out.region_figures import RegionFigures
 from palpate.imaging.dicom_out.region_masks import RegionMask
 from palpate.imaging.dicom_out.report_place import RegionPlace, SegmentPlace, outline_place
+from palpate.imaging.dicom_out.report_regions import ReportRegion
 from palpate.imaging.dicom_out.segmentation import write_segmentation
 from palpate.imaging.dicom_out.structure_set import write_structure_set
 from palpate.imaging.files.maps import Map
@@ -44,6 +44,28 @@ _REGION_WRITERS: Final[tuple[tuple[Kind, int, RegionWriter], ...]] = (
     ("seg", SEGMENTATION_SERIES, write_segmentation),
 )
 _RESEARCH: Final = "Research software, not a medical device."
+
+
+class ReportedFigures(Protocol):
+    """Figures of a region for the report."""
+
+    @property
+    def name(self) -> str:
+        """Name of the region."""
+        ...
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """Sentences about the region for the reader."""
+        ...
+
+    def reported(self, place: RegionPlace) -> ReportRegion:
+        """Return the region as the report states it.
+
+        Args:
+            place: place of the region on the images of the report.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +111,7 @@ class GridContent:
     series: tuple[ImageContent, ...] = ()
     maps: tuple[ImageContent, ...] = ()
     regions: tuple[RegionMask, ...] = ()
-    figures: tuple[RegionFigures, ...] = ()
+    figures: tuple[ReportedFigures, ...] = ()
     source: DicomSource | None = None
     remarks: tuple[str, ...] = ()
     no_regions: str = ""
@@ -148,6 +170,8 @@ def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], e
         export.written += [_write_map(folder, content, one) for one in content.maps]
     if content.regions:
         export.written += _write_regions(folder, content, kinds)
+        if "seg" in kinds:
+            export.warnings += [one for one in _misread(content.grid) if one not in export.warnings]
         if "sr" in kinds:
             _write_report(folder, content, kinds, export)
     elif content.no_regions:
@@ -212,6 +236,20 @@ def _write_regions(folder: Path, content: GridContent, kinds: Collection[Kind]) 
             path = folder / f"{name}_{kind}.dcm"
             write(path, content.regions, content.grid, _regions_text(content, kind, number))
             yield WrittenObject(kind, path, words)
+
+
+def _misread(grid: ImageGrid) -> tuple[QualityWarning, ...]:
+    """Return the warning that viewers misplace the segments, where frames of one bit a pixel begin within a byte."""
+    columns, rows, _ = grid.shape
+    if columns * rows % 8 == 0:
+        return ()
+    sentence = (
+        f"The segmentation has {columns} columns and {rows} rows, whose product is no multiple of 8: OHIF up to 3.13 "
+        "and some other viewers draw its segments torn, although it keeps to the standard."
+    )
+    return (
+        QualityWarning("segments-torn", sentence, "Look at the structure set there, which holds the same regions."),
+    )
 
 
 def _write_report(folder: Path, content: GridContent, kinds: Collection[Kind], export: ExportOutcome) -> None:

@@ -31,17 +31,12 @@ from palpate.imaging.dicom_out.dicom_source import source_image
 from palpate.imaging.dicom_out.moments import in_timezone_of
 from palpate.imaging.dicom_out.report_codes import (
     ABOVE,
-    COVERED,
-    COVERED_SHARE,
-    DRAWS,
-    FREQUENCY,
-    INFORMED_SHARE,
     STATISTICS,
     THRESHOLD,
     concept_of,
     unit_of,
 )
-from palpate.imaging.dicom_out.report_regions import MeasuredRegion
+from palpate.imaging.dicom_out.report_regions import ReportRegion
 
 SERIES_NUMBER: Final = 9033
 """Number of the report's series in the study."""
@@ -65,7 +60,7 @@ class ReportFacts:
 
 
 def write_measurement_report(
-    path: Path, regions: Sequence[MeasuredRegion], identity: MapIdentity, facts: ReportFacts
+    path: Path, regions: Sequence[ReportRegion], identity: MapIdentity, facts: ReportFacts
 ) -> None:
     """Write figures of regions as a Comprehensive 3D SR.
 
@@ -85,7 +80,7 @@ def write_measurement_report(
 
 
 def measurement_report(
-    regions: Sequence[MeasuredRegion], identity: MapIdentity, facts: ReportFacts
+    regions: Sequence[ReportRegion], identity: MapIdentity, facts: ReportFacts
 ) -> hd.sr.Comprehensive3DSR:
     """Return figures of regions as a Comprehensive 3D SR.
 
@@ -136,7 +131,7 @@ def _observer() -> hd.sr.ObserverContext:
 
 
 def _group(
-    region: MeasuredRegion, number: int, identity: MapIdentity, base: str
+    region: ReportRegion, number: int, identity: MapIdentity, base: str
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Return the measurements of one region."""
     tracking = hd.sr.TrackingIdentifier(
@@ -150,22 +145,19 @@ def _group(
     )
 
 
-def _measurements(region: MeasuredRegion) -> Iterator[hd.sr.Measurement]:
-    """Yield the statistics of each quantity, then facts of the region."""
-    above = dict(region.above)
+def _measurements(region: ReportRegion) -> Iterator[hd.sr.Measurement]:
+    """Yield the statistics of each quantity, as far as they are stated, then facts of the region."""
     for value in region.values:
         concept, unit = concept_of(value.quantity.key), unit_of(value.quantity.unit)
         for statistic, derivation in STATISTICS.items():
-            yield hd.sr.Measurement(concept, float(getattr(value, statistic)), unit, derivation=derivation)
-        if region.above_kpa is not None and value.quantity.key in above:
-            yield _exceedance(concept, above[value.quantity.key], region.above_kpa)
-    yield hd.sr.Measurement(codes.SCT.Volume, region.volume_ml, unit_of("mL"))
-    yield hd.sr.Measurement(COVERED, region.covered_ml, unit_of("mL"))
-    share = min(1.0, region.covered_ml / region.volume_ml) if region.volume_ml > 0.0 else 0.0
-    yield hd.sr.Measurement(COVERED_SHARE, share, unit_of("1"))
-    yield hd.sr.Measurement(INFORMED_SHARE, region.informed_share, unit_of("1"))
-    yield hd.sr.Measurement(DRAWS, float(region.draws), unit_of("1"))
-    yield hd.sr.Measurement(FREQUENCY, region.frequency_hz, Code("Hz", "UCUM", "Hertz"))
+            stated = getattr(value, statistic, None)
+            if stated is not None:
+                yield hd.sr.Measurement(concept, float(stated), unit, derivation=derivation)
+        exceedance = region.exceedance(value.quantity.key)
+        if exceedance is not None:
+            yield _exceedance(concept, *exceedance)
+    for concept, fact, unit_name in region.facts:
+        yield hd.sr.Measurement(concept, fact, unit_of(unit_name))
 
 
 def _exceedance(concept: Code, probability: float, threshold_kpa: float) -> hd.sr.Measurement:
@@ -201,13 +193,12 @@ def _complete(report: pydicom.Dataset, identity: MapIdentity, facts: ReportFacts
         equipment.ContributionDateTime = date + time
 
 
-def _digest(regions: Sequence[MeasuredRegion], identity: MapIdentity, facts: ReportFacts) -> str:
+def _digest(regions: Sequence[ReportRegion], identity: MapIdentity, facts: ReportFacts) -> str:
     """Return the digest of what makes a report itself and no other; when it was written is no part of that."""
     told = [
         (
-            *(one.name, one.place, one.frequency_hz, one.volume_ml, one.covered_ml, one.informed_share, one.draws),
-            *(one.above_kpa, one.above),
-            *((v.quantity.key, v.mean, v.std, v.lower, v.upper) for v in one.values),
+            *(one.name, one.place, *((concept.value, fact, unit) for concept, fact, unit in one.facts)),
+            *((v.quantity.key, v.mean, v.std, v.lower, v.upper, one.exceedance(v.quantity.key)) for v in one.values),
         )
         for one in regions
     ]

@@ -42,6 +42,11 @@ class RegionMask:
     affine_mm: NDArray[np.float64]
     algorithm: str = "palpate"
 
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the voxels inside, millilitres."""
+        return float(self.mask.sum() * abs(np.linalg.det(self.affine_mm[:3, :3])) / 1000.0)
+
 
 def on_grid(
     regions: Sequence[RegionMask], grid: ImageGrid, back_mm: NDArray[np.float64]

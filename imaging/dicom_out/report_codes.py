@@ -10,6 +10,9 @@ from typing import Final
 
 from pydicom.sr.coding import Code
 
+type Fact = tuple[Code, float, str]
+"""Fact of a region: concept, value and unit."""
+
 SCHEME: Final = "99PALPATE"
 """Designator of palpate's private coding scheme."""
 
@@ -28,16 +31,23 @@ CONCEPTS: Final[Mapping[str, Code]] = {
     "attenuation": _own("ATTENUATION", "Attenuation of shear waves"),
     "damping_ratio": _own("DAMPING-RATIO", "Damping ratio G''/(2 G')"),
     "shear_stiffness": _own("SHEAR-STIFFNESS", "Shear stiffness as nonlinear inversion reports it"),
+    "enhancing_ml": _own("ENHANCING-VOLUME", "Volume of enhancing tumor"),
+    "visible_ml": _own("VISIBLE-VOLUME", "Volume of visible tumor"),
+    "burden_ml": _own("TUMOR-BURDEN", "Integral of the density of tumor cells"),
+    "displacement_mm": _own("DISPLACEMENT", "Mean displacement of tissue around the tumor"),
+    "largest_displacement_mm": _own("DISPLACEMENT-99", "Displacement that 99 % of the tissue do not exceed"),
+    "additional_displacement_mm": _own("DISPLACEMENT-NEW", "Growth of the mean displacement since the last scan"),
 }
 """Concept of each quantity, by its key."""
 
 STATISTICS: Final[Mapping[str, Code]] = {
     "mean": Code("373098007", "SCT", "Mean"),
+    "median": Code("373099004", "SCT", "Median"),
     "std": Code("386136009", "SCT", "Standard Deviation"),
     "lower": _own("CI95-LOWER", "Lower end of the 95 % credible interval"),
     "upper": _own("CI95-UPPER", "Upper end of the 95 % credible interval"),
 }
-"""Derivation of each statistic of a posterior."""
+"""Derivation of each statistic of a posterior; not every value states each."""
 
 ABOVE: Final = _own("P-ABOVE", "Probability of exceeding the threshold")
 THRESHOLD: Final = _own("THRESHOLD", "Threshold")
@@ -46,9 +56,11 @@ COVERED_SHARE: Final = _own("COVERED-SHARE", "Share of the region that the map c
 INFORMED_SHARE: Final = _own("INFORMED-SHARE", "Share whose value comes mostly from the scan")
 DRAWS: Final = _own("DRAWS", "Number of joint posterior draws")
 FREQUENCY: Final = _own("FREQUENCY", "Frequency of the vibration")
+VOLUME: Final = Code("118565006", "SCT", "Volume")
+DAY: Final = _own("FORECAST-DAY", "Days since the first scan")
 
-UCUM: Final[Mapping[str, str]] = {"kPa": "kPa", "1": "1", "mL": "mL", "m/s": "m/s", "rad": "rad", "Np/m": "/m"}
-"""UCUM code of each unit. A neper is a ratio of one, and UCUM allows no product with a logarithmic unit."""
+UCUM: Final[Mapping[str, str]] = {"Np/m": "/m"}
+"""UCUM code of each unit that is not its own code. A neper is a ratio of one, and no product with it is allowed."""
 
 
 def concept_of(key: str) -> Code:
@@ -66,4 +78,5 @@ def unit_of(unit: str) -> Code:
     Args:
         unit: unit as quantities state it; "1" for a ratio.
     """
-    return Code(UCUM.get(unit, unit), "UCUM", "no units" if unit == "1" else unit)
+    words = {"1": "no units", "Hz": "Hertz", "d": "day"}
+    return Code(UCUM.get(unit, unit), "UCUM", words.get(unit, unit))

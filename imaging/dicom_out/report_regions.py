@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
+from palpate.imaging.dicom_out.report_codes import (
+    COVERED,
+    COVERED_SHARE,
+    DRAWS,
+    FREQUENCY,
+    INFORMED_SHARE,
+    VOLUME,
+    Fact,
+)
 from palpate.imaging.dicom_out.report_place import RegionPlace
 from palpate.imaging.region_values.values import RegionValue
 
@@ -26,7 +35,7 @@ class ReportedQuantity(Protocol):
 
 
 class ReportedValue(Protocol):
-    """Posterior of the mean of a quantity over a region, such as RegionValue."""
+    """Posterior of a quantity of a region, such as RegionValue; one that has a `median` states that as well."""
 
     @property
     def quantity(self) -> ReportedQuantity:
@@ -39,8 +48,8 @@ class ReportedValue(Protocol):
         ...
 
     @property
-    def std(self) -> float:
-        """Posterior standard deviation."""
+    def std(self) -> float | None:
+        """Posterior standard deviation; None where it is not known."""
         ...
 
     @property
@@ -54,9 +63,41 @@ class ReportedValue(Protocol):
         ...
 
 
+class ReportRegion(Protocol):
+    """Region with its figures in a report."""
+
+    @property
+    def name(self) -> str:
+        """Name of the region, of words that may be repeated."""
+        ...
+
+    @property
+    def place(self) -> RegionPlace:
+        """Place of the region in the patient."""
+        ...
+
+    @property
+    def values(self) -> Sequence[ReportedValue]:
+        """Posterior of each quantity."""
+        ...
+
+    @property
+    def facts(self) -> Sequence[Fact]:
+        """Facts of the region: concept, value and unit."""
+        ...
+
+    def exceedance(self, key: str) -> tuple[float, float] | None:
+        """Return the probability of a quantity to exceed a threshold, and the threshold in kPa; None where unasked.
+
+        Args:
+            key: key of the quantity.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MeasuredRegion:
-    """Region in a report.
+    """Region of an elastogram in a report.
 
     Attributes:
         name: name of the region, of words that may be repeated.
@@ -81,6 +122,28 @@ class MeasuredRegion:
     draws: int
     above_kpa: float | None = None
     above: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def facts(self) -> Sequence[Fact]:
+        """Volumes, shares, number of draws and frequency, each with concept and unit."""
+        share = min(1.0, self.covered_ml / self.volume_ml) if self.volume_ml > 0.0 else 0.0
+        return (
+            (VOLUME, self.volume_ml, "mL"),
+            (COVERED, self.covered_ml, "mL"),
+            (COVERED_SHARE, share, "1"),
+            (INFORMED_SHARE, self.informed_share, "1"),
+            (DRAWS, float(self.draws), "1"),
+            (FREQUENCY, self.frequency_hz, "Hz"),
+        )
+
+    def exceedance(self, key: str) -> tuple[float, float] | None:
+        """Return the probability of a quantity to exceed the threshold, and the threshold in kPa; None where unasked.
+
+        Args:
+            key: key of the quantity.
+        """
+        found = dict(self.above).get(key)
+        return None if found is None or self.above_kpa is None else (found, self.above_kpa)
 
 
 def reported_regions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ _WHITE = 800.0
 """Stored value of the brightest tissue."""
 _AIR_MM = 4.0
 """Width of the empty border around the brain, mm."""
+_MATRIX_STEP = 8
+"""Number that divides rows and columns of an image."""
 
 
 def anatomy_grid(head: Head, slice_mm: float = 1.0) -> ScanGrid:
@@ -40,6 +43,9 @@ def write_t1_slices(
 ) -> None:
     """Write a T1 into an existing folder, one file a slice.
 
+    Rows and columns are filled up with zeros to multiples of eight, as scanners' matrices are: several viewers misread
+    segmentations of one bit a pixel on images of any other size.
+
     Args:
         folder: folder of the series.
         identity: study of the fictitious patient.
@@ -47,6 +53,7 @@ def write_t1_slices(
         values: stored values, of 12 bits, shape (i, j, k).
         brightest: stored value of the brightest tissue, for the display window.
     """
+    grid, values = _filled_up(grid, values)
     for k in range(grid.shape[2]):
         image = identity.image(ANATOMY_SERIES, k + 1)
         image.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"]
@@ -59,3 +66,10 @@ def write_t1_slices(
         fill(image, values[:, :, k].T, bits=12)
         image.WindowCenter, image.WindowWidth = brightest / 2, brightest
         save(image, folder / f"{k + 1:04d}.dcm")
+
+
+def _filled_up(grid: ScanGrid, values: NDArray[np.uint16]) -> tuple[ScanGrid, NDArray[np.uint16]]:
+    """Return grid and values with zeros behind the ends of rows and columns, all voxels where they were."""
+    more = [-size % _MATRIX_STEP for size in grid.shape[:2]]
+    filled = np.pad(values, ((0, more[0]), (0, more[1]), (0, 0)))
+    return replace(grid, shape=(filled.shape[0], filled.shape[1], filled.shape[2])), filled

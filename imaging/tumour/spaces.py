@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -121,14 +121,15 @@ class Spaces:
             foreign: frame of reference of the file; without identifier where it is NIfTI.
 
         Raises:
-            InputError: the file lies in another frame of reference, and the line names no usable way to it.
+            InputError: the file lies in another frame of reference, and the line names no usable way to it; or in one
+                that several T1 share though the head moved between them, and the line names none of them.
         """
         chosen = [self.of(row)] if row.space else list(self.by_label.values())
         key = self.key_for(foreign.frame_uid)
-        if foreign.frame_uid:
-            for one in chosen:
-                if same_identifier(one.frame_uid, foreign.frame_uid, key):
-                    return FileWorld(one.motion, warnings=_not_needed(row))
+        fits = [one for one in chosen if same_identifier(one.frame_uid, foreign.frame_uid, key)]
+        if fits:
+            _demand_one_place(row, column, fits)
+            return FileWorld(fits[0].motion, warnings=_not_needed(row))
         if row.registration is not None:
             return self._carried(row, column, foreign, key)
         if not foreign.frame_uid:
@@ -155,8 +156,33 @@ class Spaces:
         given = GivenRegistration(row.registration, settings=self.settings, key=key or known_key(self.key_file))
         with named_by(f"{row.where}, column registration ({row.registration.name})", row.registration):
             way = way_between(known, foreign, given)
+            if way.source == "spatial registration" and not row.space:
+                # The file names a frame of reference, which several T1 may share.
+                last = {one.frame_uid: one.way for one in known}
+                other = way_between([replace(one, way=last[one.frame_uid]) for one in known], foreign, given)
+                if not np.allclose(way.matrix_mm, other.matrix_mm):
+                    raise _several(row, "registration")
         note = f"line {row.line} of the table of treatments: {column} carried to the first scan by {words(way)}"
         return FileWorld(way, note, way.warnings)
+
+
+def _demand_one_place(row: TreatmentRow, column: str, fits: Sequence[ImageSpace]) -> None:
+    """Refuse a frame of reference that several T1 share, unless the head lay alike: the file may belong to any of them.
+
+    Raises:
+        InputError: the head moved between these T1.
+    """
+    if not all(np.allclose(one.way.matrix_mm, fits[0].way.matrix_mm) for one in fits):
+        raise _several(row, column)
+
+
+def _several(row: TreatmentRow, column: str) -> InputError:
+    return InputError(
+        f"{row.where}, column {column}",
+        found="a frame of reference that the T1 of several sessions share, between which the head moved",
+        expected="the session on whose T1 the file was planned",
+        advice="Name it in the column space.",
+    )
 
 
 def _not_needed(row: TreatmentRow) -> tuple[QualityWarning, ...]:

@@ -265,6 +265,22 @@ def test_frames_of_reference_are_compared_through_the_key(tmp_path: Path) -> Non
     assert [one["code"] for one in facts["warnings"]] == ["region-frame-unknown"]
 
 
+def test_a_region_of_another_patient_is_refused(tmp_path: Path) -> None:
+    """A copied image keeps its frame of reference: one frame does not prove one patient. Nobody is named."""
+    affine_mm = affine(TURNS["axial"])
+    path = write_rtstruct(tmp_path / "rs.dcm", {"Liver": ellipses(TURNS["axial"], HEIGHTS_MM)}, frame=FRAME)
+    other, key = ("1234", "huber maria", "19800101"), Key(b"k" * 32)
+    with pytest.raises(InputError, match="region of another patient than the scan's") as refused:
+        read_user_mask(path, magnitude(affine_mm), FRAME, key, other)
+    assert not [one for one in ("4711", PERSON, "Mustermann", *other) if one in str(refused.value)]
+    # The numbers decide, or the key that makes one from the other, or a frame that the key makes.
+    for frame, person in ((FRAME, ("4711", "", "")), (FRAME, (key.pseudonym("4711"), "", "")), ("", ("4711", "", ""))):
+        assert read_user_mask(path, magnitude(affine_mm), frame, key, person)[0].any()
+    assert read_user_mask(path, magnitude(affine_mm), key.identifier(FRAME), key, ("sub-01", "", ""))[0].any()
+    _, facts = read_user_mask(path, magnitude(affine_mm), FRAME, key, ("", "", ""))
+    assert [one["code"] for one in facts["warnings"]] == ["region-patient-unknown"]
+
+
 def test_a_file_whose_name_holds_the_mark_is_a_file(tmp_path: Path) -> None:
     """`scan#2.dcm` is a name, and `scan#2.dcm#1` a region in it."""
     path = write_rtstruct(tmp_path / "scan#2.dcm", {"Liver": [_square(9.0, 0.0), _square(9.0, 5.0)]})

@@ -12,7 +12,9 @@ import pytest
 from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
+from palpate.imaging.anatomy.foreign_frame import ForeignFrame
 from palpate.imaging.deidentify.key_file import open_key
+from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.events import Registrar
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
@@ -155,3 +157,25 @@ def test_the_record_says_how_a_dose_came_there(planned: Path) -> None:
     found = read_tumour(read_study(table), "07", settings, table=table)
     assert np.abs(found.history.irradiations[0].dose_gy - _plateau_gy())[found.history.tissue].max() < INTERPOLATED_GY
     assert any("by a transform of ITK, uncertain by 1.5 mm" in note for note in found.notes)
+
+
+def test_a_frame_that_two_t1_share_does_not_choose_between_them(planned: Path) -> None:
+    """A scanner keeps one frame for a visit in which the head moves: a file of it may lie on either T1."""
+    moved = Rigid(np.array([0.0, 0.0, 0.0, 12.0, 0.0, 0.0]), np.zeros(3))
+    write_dose(planned / "dose.dcm")
+    frame = _frame(planned)
+
+    def spaces(motion: Rigid | None) -> Spaces:
+        return Spaces({"01": ImageSpace(None, frame), "02": ImageSpace(motion, frame)})
+
+    foreign = ForeignFrame("dose.dcm", frame)
+    row = _row(planned, DOSE.format(""))
+    assert spaces(None).world_of(row, "dose_file", foreign).motion is None
+    with pytest.raises(InputError, match=r"column dose_file.*several sessions share"):
+        spaces(moved).world_of(row, "dose_file", foreign)
+    named = _row(planned, DOSE.format("").replace("\t\t\t", "\t\tses-02\t"))
+    assert spaces(moved).world_of(named, "dose_file", foreign).motion is moved
+    write_sro(planned / "reg.dcm", "1.2.77", [(frame, [TO_CT], "RIGID")], person="")
+    carried = _row(planned, DOSE.format("reg.dcm"))
+    with pytest.raises(InputError, match=r"column registration.*several sessions share"):
+        spaces(moved).world_of(carried, "dose_file", ForeignFrame("dose.dcm", "1.2.77"))

@@ -79,6 +79,10 @@ class Browser:
         self.navigate(page)
         self.wait_for("document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')")
 
+    def visit(self, address: str) -> None:
+        """Open an address and wait for nothing."""
+        self._ask("Page.navigate", url=address)
+
     def wait_for(self, expression: str, timeout_s: float = 240.0) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + timeout_s
@@ -91,6 +95,10 @@ class Browser:
         answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def call(self, function: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Return what a function of the page's language returns for arguments that JSON can hold."""
+        return self.evaluate(f"({function})({', '.join(json.dumps(one) for one in arguments)})")
 
     def click(self, x: float, y: float) -> None:
         """Press and release the left button at a point of the window, CSS pixels."""
@@ -127,15 +135,15 @@ class Browser:
 
 
 @contextmanager
-def running_browser(profile: Path) -> Iterator[Browser]:
-    """Start a browser with a profile folder of its own and end it afterwards."""
+def running_browser(profile: Path, *flags: str) -> Iterator[Browser]:
+    """Start a browser with a profile folder of its own, and flags beside the usual ones, and end it afterwards."""
     assert PROGRAM is not None
     read_command, write_command = os.pipe()
     read_answer, write_answer = os.pipe()
     # The browser reads from descriptor 3 and writes to descriptor 4; the shell puts the pipes there.
     command = f'exec "$@" 3<&{read_command} 4>&{write_answer}'
     running = subprocess.Popen(
-        ["bash", "-c", command, "browser", PROGRAM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        ["bash", "-c", command, "browser", PROGRAM, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
         pass_fds=(read_command, write_answer),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -19,7 +19,11 @@ from tests.imaging.scanner import STUDY, Scan, edit, write_t1
 
 DAY = "sub-02_day-110"
 AFFINE_MM = np.diag([4.0, 4.0, 4.0, 1.0]) + np.array([[0, 0, 0, 2.0], [0, 0, 0, 2.0], [0, 0, 0, 12.0], [0, 0, 0, 0]])
-SETTINGS = MapsSettings(kinds=("mr", "seg", "registration"))
+SETTINGS = MapsSettings(kinds=("mr", "seg", "sr", "registration"))
+VOLUME = {"median": 3.1, "mean": 3.3, "std": 0.8, "50": [2.8, 3.7], "95": [1.9, 5.2]}
+MOVED = {"median": 1.5, "mean": 1.6, "95": [0.9, 2.4]}
+"""Without a standard deviation, as earlier versions wrote it."""
+ROW = {"day": 110.0, "visible_ml": VOLUME, "displacement_mm": MOVED}
 
 
 def _density() -> np.ndarray:
@@ -34,7 +38,7 @@ def forecast(tmp_path: Path) -> Path:
     """What palpate forecast leaves of one day."""
     folder = tmp_path / "forecast"
     folder.mkdir()
-    (folder / "forecast.json").write_text(json.dumps({"subject": "02", "forecast": [{"day": 110.0}]}))
+    (folder / "forecast.json").write_text(json.dumps({"subject": "02", "forecast": [ROW]}))
     write_nifti(folder / f"{DAY}_stat-mean_density.nii.gz", _density(), AFFINE_MM)
     probability = np.nan_to_num(_density())
     write_nifti(folder / f"{DAY}_desc-visible_probability.nii.gz", probability, AFFINE_MM)
@@ -80,6 +84,31 @@ def test_voxels_of_the_t1_show_the_lattice_in_thousandths(forecast: Path, tmp_pa
     assert 0.0 < sure < possible
 
 
+def test_the_report_states_the_forecasts_figures(forecast: Path, tmp_path: Path) -> None:
+    """Archives and registries read volumes with intervals, and the segment that they belong to, without palpate."""
+    out = tmp_path / "dicom"
+    write_forecast_dicom(forecast, out, settings=SETTINGS, anatomy=_t1(tmp_path / "t1"))
+    report = pydicom.dcmread(out / f"{DAY}_space-T1w_desc-regions_sr.dcm")
+    segments = pydicom.dcmread(out / f"{DAY}_space-T1w_desc-regions_seg.dcm")
+    stated: dict[str, list[tuple[float, str]]] = {}
+    for item in report.iterall():
+        if item.keyword == "ContentSequence":
+            for one in item.value:
+                if one.ValueType == "NUM":
+                    (measured,) = one.MeasuredValueSequence
+                    unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
+                    code = one.ConceptNameCodeSequence[0].CodeValue
+                    stated.setdefault(code, []).append((float(measured.NumericValue), unit))
+    assert stated["VISIBLE-VOLUME"] == [(3.3, "mL"), (3.1, "mL"), (0.8, "mL"), (1.9, "mL"), (5.2, "mL")]
+    assert stated["DISPLACEMENT"] == [(1.6, "mm"), (1.5, "mm"), (0.9, "mm"), (2.4, "mm")]
+    assert stated["FORECAST-DAY"] == [(110.0, "d")]
+    assert {str(one.value) for one in report.iterall() if one.keyword == "ReferencedSOPInstanceUID"} >= {
+        segments.SOPInstanceUID
+    }
+    texts = [str(one.value) for one in report.iterall() if one.keyword == "TextValue"]
+    assert any("forecasts of the whole tumor" in text for text in texts)
+
+
 @needs_dciodvfy
 def test_it_breaks_no_rule(forecast: Path, tmp_path: Path) -> None:
     """An archive may refuse what breaks the standard."""
@@ -96,7 +125,7 @@ def test_what_cannot_be_joined_is_told(forecast: Path, tmp_path: Path) -> None:
     assert write_forecast_dicom(forecast, tmp_path / "none", settings=SETTINGS, anatomy=nifti) == ()
     assert "NIfTI" in (tmp_path / "none" / "no_dicom_source.txt").read_text()
     record = json.loads((tmp_path / "none.json").read_text())
-    assert {one["kind"] for one in record["not_written"]} == {"mr", "seg", "registration"}
+    assert {one["kind"] for one in record["not_written"]} == {"mr", "seg", "sr", "registration"}
     far = _t1(tmp_path / "far", (60.0, 1.0, 9.0))
     with pytest.raises(InputError, match="of the forecast's tissue"):
         write_forecast_dicom(forecast, tmp_path / "other", settings=SETTINGS, anatomy=far)

@@ -33,12 +33,13 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
 
 
 def intervals(draws: Values) -> dict[str, object]:
-    """Return the median, mean and central intervals of equally probable draws, as plain JSON values.
+    """Return median, mean, standard deviation and central intervals of equally probable draws, as plain JSON values.
 
     Args:
         draws: values of the draws, shape (n,).
     """
     found: dict[str, object] = {"median": float(np.median(draws)), "mean": float(draws.mean())}
+    found["std"] = float(draws.std(ddof=1)) if len(draws) > 1 else 0.0
     for level in LEVELS:
         ends = np.quantile(draws, [0.5 - level / 2.0, 0.5 + level / 2.0])
         found[f"{100 * level:g}"] = [float(ends[0]), float(ends[1])]

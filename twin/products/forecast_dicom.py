@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from palpate.imaging.dicom_out.region_masks import RegionMask, on_grid
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map
 from palpate.imaging.files.nifti import voxel_indices
+from palpate.twin.products.forecast_figures import forecast_figures
 
 NOTE_NAME: Final = "no_dicom_source.txt"
 """Name of the note that is written where no DICOM can be."""
@@ -73,13 +74,13 @@ class _Forecast:
     Attributes:
         folder: folder of palpate forecast.
         subject: label of the subject, such as "02".
-        days: days of the forecast since the first scan.
+        rows: days of the forecast since the first scan, with their figures, as forecast.json has them.
         made: time at which it was computed.
     """
 
     folder: Path
     subject: str
-    days: tuple[float, ...]
+    rows: Mapping[float, Mapping[str, Any]]
     made: datetime
 
     @classmethod
@@ -87,14 +88,14 @@ class _Forecast:
         path = folder / "forecast.json"
         record = read_json(path, record="forecast", advice="Run palpate forecast again.")
         try:
-            days = tuple(float(row["day"]) for row in record["forecast"])
+            rows = {float(row["day"]): row for row in record["forecast"]}
             subject = str(record["subject"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 path, found="no days", expected="the record of palpate forecast", advice="Run palpate forecast again."
             ) from error
         made = datetime.fromtimestamp(int(path.stat().st_mtime), tz=UTC)
-        return cls(folder, subject, days, made)
+        return cls(folder, subject, rows, made)
 
     def maps(self, day: float) -> Iterator[tuple[str, Map]]:
         """Yield ending and map of each quantity of a day that the folder holds, NaN outside the tissue.
@@ -146,7 +147,7 @@ def write_forecast_dicom(
             export.leave_out(kinds, f"sub-{found.subject}", str(reason))
             (partial / NOTE_NAME).write_text(f"There is no DICOM here. {reason}\n", encoding="utf-8")
             return ()
-        for number, day in enumerate(found.days):
+        for number, day in enumerate(found.rows):
             for content in _contents(found, day, grid, _FIRST_SERIES + number * _SERIES_A_DAY):
                 write_content(partial, content, kinds, export)
         if "registration" in kinds:
@@ -184,7 +185,8 @@ def _contents(found: _Forecast, day: float, grid: ImageGrid, first_series: int) 
         regions=regions,
         remarks=("Forecast by a model of tumor growth, on the T1 of the first scan.",),
         no_regions="Nowhere does the probability of tumour reach 5 %.",
-        no_figures="Volumes and their intervals are in forecast.json: they are means over no region.",
+        figures=forecast_figures(found.rows[day], regions),
+        no_figures="The record of the forecast states no volumes of this day.",
     )
 
 
