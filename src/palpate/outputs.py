@@ -23,6 +23,7 @@ from palpate.output_kinds import FileKind
 from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
 from palpate.provenance import atomic_files
 from palpate.receipt import drop_foreign_receipt, is_as_received, sign
+from palpate.resources import note_use
 
 _READ: Final = (
     *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
@@ -70,6 +71,7 @@ class OutputFolder:
                 _swap_in(partial, self.path)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
+        note_use(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def writing_together(*files: OutputFile) -> Iterator[tuple[Path, ...]]:
     for one in files:
         drop_foreign_receipt(one.path)
         note_addition(one.path)
+    note_use(files[0].path)
 
 
 def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> OutputFolder:

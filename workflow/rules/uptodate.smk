@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import namedtuple
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from hashlib import sha256
 from importlib import import_module
 
@@ -209,7 +209,17 @@ def inputs_of(name):
 
 def receipt_of(name):
     """Return the order that a rule hands to its command, which leaves a receipt when it has succeeded."""
-    return lambda wildcards: order_of(name, wildcards).to_json()
+
+    def order(wildcards, resources, threads):
+        return replace(order_of(name, wildcards), requested=reserved(resources, threads)).to_json()
+
+    return order
+
+
+def reserved(resources, threads):
+    """Return what is reserved for a job, by Snakemake's names; a record of what the job used repeats it."""
+    said = {name: resources.get(name) for name in ("mem_mb", "mem_mb_per_cpu", "runtime", "tasks")}
+    return {name: value for name, value in {**said, "threads": threads}.items() if isinstance(value, (int, float))}
 
 
 def lock():

@@ -27,6 +27,7 @@ from palpate.errors import InputError
 from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
+from palpate.resources import begin as begin_record
 
 WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
 """Commands that do not multiply matrices."""
@@ -79,6 +80,7 @@ def _palpate(
         check_blas()
     if order := os.environ.pop(ORDER, None):
         begin(order)
+    begin_record(context.invoked_subcommand)
 
 
 def _finish_stdout() -> None:
