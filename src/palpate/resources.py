@@ -108,7 +108,8 @@ class Use:
         columns = zip(told["host"], told["cpu_s"], told["peak_memory_mb"], strict=True)
         ranks = tuple(RankUse(str(host), float(cpu), float(memory)) for host, cpu, memory in columns)
         reserved = {str(name): float(value) for name, value in told["requested"].items()}
-        return cls(str(told["command"]), str(told["finished"]), float(told["wall_s"]), ranks, reserved)
+        finished = datetime.fromisoformat(told["finished"])
+        return cls(str(told["command"]), finished.isoformat(), float(told["wall_s"]), ranks, reserved)
 
 
 _command: list[str] = []
@@ -175,7 +176,16 @@ def record_path(output: Path) -> Path:
     Args:
         output: file or folder.
     """
-    return output.with_name(f".{output.name}{NAME}")
+    return output.with_name(record_name(output.name))
+
+
+def record_name(output: str) -> str:
+    """Return the name of the record of an output.
+
+    Args:
+        output: name of the file or folder.
+    """
+    return f".{output}{NAME}"
 
 
 def read_use(path: Path) -> Use | None:

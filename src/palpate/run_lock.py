@@ -84,6 +84,21 @@ def lock_results(results: Path) -> str | None:
     return told
 
 
+def workflow_on(results: Path) -> tuple[Holder, bool | None] | None:
+    """Return the workflow that a folder of results is locked by, and whether it runs; None where there is no lock.
+
+    Args:
+        results: the folder.
+
+    Returns:
+        The holder of the lock, and whether its process lives: None where it cannot be seen from this machine.
+    """
+    holder = _holder(results / NAME)
+    if holder is None:
+        return None
+    return holder, (_runs(holder) if holder.machine == _machine() else None)
+
+
 def _refusal(path: Path, found: str, advice: str) -> InputError:
     return InputError(path.parent, found=found, expected="one workflow at a time on these results", advice=advice)
 

@@ -28,6 +28,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--remote-debugging-pipe",
 )
+VIEWER_READY = "document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')"
+PAGE_READY = "location.protocol === 'file:' && document.readyState === 'complete'"
 PROGRAM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
 
@@ -51,10 +53,10 @@ class Browser:
         """Prefer the "light" or the "dark" colour scheme."""
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
-    def open(self, page: Path) -> None:
-        """Open a file and wait until its viewer tells something at the cross-hair."""
+    def open(self, page: Path, ready: str = VIEWER_READY) -> None:
+        """Open a file and wait until an expression is true: by default, its viewer tells something at the cross-hair."""
         self._ask("Page.navigate", url=page.as_uri())
-        self.wait_for("document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')")
+        self.wait_for(ready)
 
     def wait_for(self, expression: str, timeout_s: float = 240.0) -> None:
         """Wait until an expression is true."""

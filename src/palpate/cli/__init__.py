@@ -24,6 +24,7 @@ COMMANDS = (
     "calibrate",
     "forecast",
     "outlook",
+    "study",
     "verify",
     "config",
 )

@@ -29,7 +29,7 @@ from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
 from palpate.resources import begin as begin_record
 
-WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
+WITHOUT_ALGEBRA = ("fetch", "deidentify", "study", "config")
 """Commands that do not multiply matrices."""
 
 
