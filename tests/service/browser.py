@@ -54,7 +54,7 @@ class Browser:
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def open(self, page: Path, ready: str = VIEWER_READY) -> None:
-        """Open a file and wait until an expression is true: by default, its viewer tells something at the cross-hair."""
+        """Open a file and wait until it is ready; by default, its viewer then tells something at the cross-hair."""
         self._ask("Page.navigate", url=page.as_uri())
         self.wait_for(ready)
 

@@ -43,8 +43,8 @@ class StudyFiles:
         self.home, self.results = home, home / "results"
         self.table = home / "sessions.tsv"
         self._rows: list[str] = []
-        (self.results / "logs").mkdir(parents=True)
-        (home / "field").mkdir()
+        for folder in (self.results / "logs", home / "field"):
+            folder.mkdir(parents=True)
         (home / "field" / "a_wavefield.json").write_text("{}")
 
     def row(self, subject: str, session: str = "01", **cells: str) -> str:

@@ -68,9 +68,8 @@ def test_axe_finds_nothing(finished_session: SessionFiles, tmp_path: Path) -> No
         "outlook": render_forecast(results),
     }
     study = mixed_study(tmp_path / "study", 40)
-    pages["progress"] = render_study(
-        study_progress(study.results, read_study(study.table)), study.results, tmp_path / "x"
-    )
+    progress = study_progress(study.results, read_study(study.table))
+    pages["progress"] = render_study(progress, study.results, tmp_path / "progress.html")
     with running_browser(tmp_path / "profile") as browser:
         browser.size(1440, 900)
         for name, text in pages.items():

@@ -20,6 +20,7 @@ from palpate.service.study.progress import StageState, StudyProgress, StudyUnit,
 from palpate.service.study.time_left import time_left
 from palpate.service.study.usage import usage_by_stage
 from palpate.service.study.write import COLUMNS, write_study
+from tests.service.browser import PAGE_READY, needs_browser, running_browser
 from tests.service.study_files import AT_WORK, NO_WAVES, STEPS, StudyFiles, mixed_study
 
 
@@ -200,6 +201,23 @@ def test_broken_records_do_not_end_the_page(files: StudyFiles) -> None:
     (unit,) = _seen(files).sessions
     assert unit.codes == ("unreadable-record",)
     assert unit.stages[2].used is None
+
+
+@needs_browser
+def test_the_page_is_searched_and_fits_a_telephone(tmp_path: Path) -> None:
+    """Words choose rows by label, state or warning; nothing is wider than the screen, and the policy lets it run."""
+    files = mixed_study(tmp_path, 40)
+    write_study(files.results, tmp_path / "study.html", files.table)
+    shown = "document.getElementById('filter-count').textContent"
+    with running_browser(tmp_path / "profile") as browser:
+        for width in (390, 1440):
+            browser.size(width, 844)
+            browser.open(tmp_path / "study.html", PAGE_READY)
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            for words, count in (("weak-waves", 2), ("failed 00023", 1), ("nobody", 0)):
+                write = f"document.getElementById('filter').value = '{words}'"
+                browser.evaluate(f"{write}; document.getElementById('filter').dispatchEvent(new Event('input'))")
+                browser.wait_for(f"{shown} === '{count} shown'", 10.0)
 
 
 @pytest.mark.long
