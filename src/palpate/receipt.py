@@ -96,6 +96,7 @@ class UpToDate:
 
     def __init__(self) -> None:
         self._known: dict[Path, str | None] = {}
+        self._states: dict[tuple[Path, ...], str] = {}
 
     def change(self, order: Order) -> str | None:
         """Return the reason why an output is out of date.
@@ -139,7 +140,7 @@ class UpToDate:
         contents = dict(receipt["contents"])
         for role, paths in given.items():
             before = contents[role]
-            if not all(one.exists() for one in paths) or (before.settled and before.state == state_of(paths)):
+            if not all(one.exists() for one in paths) or (before.settled and before.state == self._state_of(paths)):
                 continue  # an input that is missing was judged by its maker's receipt
             contents[role] = content_of(paths)
             if contents[role].digest != before.digest:
@@ -147,6 +148,12 @@ class UpToDate:
         if path is not None and contents != receipt["contents"]:  # copied: the same contents in other files
             _write(path, {**receipt, "contents": contents})
         return None
+
+    def _state_of(self, paths: tuple[Path, ...]) -> str:
+        """Return the state of files and folders; several steps read the same ones."""
+        if paths not in self._states:
+            self._states[paths] = state_of(paths)
+        return self._states[paths]
 
     def _maker_changed(self, maker: Order, kept: Receipt | None) -> bool:
         if maker.output.exists():

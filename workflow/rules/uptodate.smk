@@ -130,7 +130,18 @@ def made_by_steps():
 jobs_by_output = made_by_steps()
 
 
+orders, in_order = {}, set()
+
+
 def order_of(name, wildcards):
+    """Return the order that a step would get now; each is made once, though every later step of a session asks for it."""
+    of = (name, *wildcards)
+    if of not in orders:
+        orders[of] = new_order(name, wildcards)
+    return orders[of]
+
+
+def new_order(name, wildcards):
     """Return the order that a step would get now."""
     step = STEPS[name]
     inputs = {role: tuple(given) for role, paths in step.sources(wildcards).items() if (given := listed(paths))}
@@ -174,6 +185,9 @@ def keep_order(name, wildcards):
     Returns:
         Whether that worked.
     """
+    of = (name, *wildcards)
+    if of in in_order:
+        return True
     order = order_of(name, wildcards)
     for maker in order.makers.values():
         keep_order(*jobs_by_output[maker.output])
@@ -189,6 +203,7 @@ def keep_order(name, wildcards):
                 os.utime(clock, times=(newest, newest))
     except OSError:
         return False
+    in_order.add(of)
     return True
 
 
@@ -199,8 +214,8 @@ def inputs_of(name):
         order = order_of(name, wildcards)
         given = {role: [str(path) for path in paths] for role, paths in order.inputs.items()}
         reason = up_to_date.change(order) if workflow.is_main_process else None
-        in_order = reason is None and workflow.is_main_process and keep_order(name, wildcards)
-        timeless = given.keys() - (order.makers.keys() if reason or in_order else set())
+        ordered = reason is None and workflow.is_main_process and keep_order(name, wildcards)
+        timeless = given.keys() - (order.makers.keys() if reason or ordered else set())
         given |= {role: ancient(given[role]) for role in timeless}
         return given | ({"out_of_date": mark(reason, order.output)} if reason else {})
 
