@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,10 @@ from palpate.service.study.stages import (
 _SUBJECT: Final = re.compile(r"sub-([0-9A-Za-z]+)")
 _SESSION: Final = re.compile(r"ses-([0-9A-Za-z]+)")
 _TWIN: Final = "twin"
+_OWNER: Final = re.compile(r"\.owner-(?P<output>.+)\.json")
+"""Name of the file by which a run owns an output beside it; the run touches it every few seconds."""
+_HEARTBEAT_S: Final = 120.0
+"""Age above which an owner file counts as that of a dead run, seconds."""
 _BESIDE_S: Final = 10.0
 """Longest time between the last line of a log and the record of what was used, seconds."""
 
@@ -234,14 +239,16 @@ class _Look:
             names: names in the folder.
         """
         labels = [f"sub-{subject}"] * bool(subject) + [f"ses-{session}"] * bool(session)
-        written = {name for hidden in names if hidden.startswith(".") and (name := written_now(hidden))}
+        written = _written_now(folder, names)
         present = {stage.name for stage in stages if stage.output in names}
         found = []
         for stage in stages:
             asks = stage.always if wanted is None else stage.name in wanted
             step = "_".join([*labels, stage.name])
             if stage.output in written:
-                found.append(StageStatus(stage, StageState.RUNNING))
+                log = self._logs.end_of(step)
+                last = log.last if log and not log.error else ""
+                found.append(StageStatus(stage, StageState.RUNNING, last).without("_".join(labels)))
             elif stage.name in present:
                 found.append(_done(stage, folder, names))
             elif present.intersection(stage.read_by):
@@ -263,6 +270,29 @@ class _Look:
             return StageStatus(stage, StageState.RUNNING, log.last)
         ended = "it ended without a sentence, as where it was killed"
         return StageStatus(stage, StageState.FAILED, f"{ended}; its log ends: {log.last}" if log.last else ended)
+
+
+def _written_now(folder: Path, names: set[str]) -> set[str]:
+    """Return the outputs in a folder that are being written: by a process of this machine, or one with a heartbeat.
+
+    Args:
+        folder: folder of the outputs.
+        names: names in it.
+    """
+    written = set()
+    for hidden in (name for name in names if name.startswith(".")):
+        owned = _OWNER.fullmatch(hidden)
+        name = owned["output"] if owned and _beats(folder / hidden) else written_now(hidden)
+        written |= {name} if name else set()
+    return written
+
+
+def _beats(owner: Path) -> bool:
+    """Return whether the owner file of a run was touched lately, as far as the clocks of machines agree."""
+    try:
+        return time.time() - owner.stat().st_mtime < _HEARTBEAT_S
+    except OSError:
+        return False
 
 
 def _was_finished(log: LogEnd, used: Use | None) -> bool:

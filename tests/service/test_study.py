@@ -101,6 +101,17 @@ def test_an_output_that_a_living_process_writes_is_running(files: StudyFiles) ->
         (folder / name).rmdir()
 
 
+def test_an_owner_with_a_heartbeat_is_running(files: StudyFiles) -> None:
+    """A run on a node of the cluster cannot be seen from here; the file that it touches can."""
+    folder = files.session("01", ("ingest", "mesh"))
+    files.log("sub-01_ses-01_invert", f"[   90.0 s] {AT_WORK}")
+    (folder / ".owner-mre.json").write_text("{}")
+    status = _seen(files).sessions[0].stages[2]
+    assert (status.state, status.reason) == (StageState.RUNNING, AT_WORK)
+    os.utime(folder / ".owner-mre.json", (1.7e9, 1.7e9))
+    assert _states(_seen(files).sessions[0])["invert"] == "failed"
+
+
 def test_removed_outputs_are_no_failures(files: StudyFiles) -> None:
     """People remove meshes to save space, and pages to have them made again."""
     folder = files.session("01")
