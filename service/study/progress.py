@@ -255,18 +255,30 @@ class _Look:
                 found.append(StageStatus(stage, StageState.REMOVED, used=_used(stage, folder, names)))
             else:
                 log, used = self._logs.end_of(step), _used(stage, folder, names)
-                found.append(self._not_done(stage, log, used, asks=asks).without("_".join(labels)))
+                alive = f".owner-{stage.output}.json" not in names  # one that beats was found above
+                status = self._not_done(stage, log, used, asks=asks, alive=alive)
+                found.append(status.without("_".join(labels)))
         pages = [name for name in ("report.html", "outlook.html") if name in names and subject]
         page = (folder / pages[0]).relative_to(self.results).as_posix() if pages else ""
         return StudyUnit(subject, session, page, tuple(found))
 
-    def _not_done(self, stage: StudyStage, log: LogEnd | None, used: Use | None, *, asks: bool) -> StageStatus:
-        """Return the status of a step that has no output."""
+    def _not_done(
+        self, stage: StudyStage, log: LogEnd | None, used: Use | None, *, asks: bool, alive: bool
+    ) -> StageStatus:
+        """Return the status of a step that has no output.
+
+        Args:
+            stage: the step.
+            log: end of its log.
+            used: resources that it used when it last finished.
+            asks: whether it is asked for.
+            alive: whether nothing shows that its run has died.
+        """
         if log is None or _was_finished(log, used):
             return StageStatus(stage, StageState.WAITING if asks else StageState.UNASKED)
         if log.error:
             return StageStatus(stage, StageState.FAILED, log.error)
-        if self._since_s is not None and log.changed_s >= self._since_s:
+        if alive and self._since_s is not None and log.changed_s >= self._since_s:
             return StageStatus(stage, StageState.RUNNING, log.last)
         ended = "it ended without a sentence, as where it was killed"
         return StageStatus(stage, StageState.FAILED, f"{ended}; its log ends: {log.last}" if log.last else ended)
