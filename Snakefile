@@ -13,6 +13,7 @@ include: "workflow/rules/mesh.smk"
 include: "workflow/rules/inversion.smk"
 include: "workflow/rules/outputs.smk"
 include: "workflow/rules/twin.smk"
+include: "workflow/rules/study.smk"
 
 
 rule all:

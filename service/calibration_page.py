@@ -14,8 +14,8 @@ from palpate.output_kinds import FileKind, json_kind, page_kind
 from palpate.outputs import OutputFile, claim_file
 from palpate.provenance import versions
 from palpate.service.calibration import LEVELS, CalibrationScores
-from palpate.service.report.page import render_page
 from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
+from palpate.service.report.render import render_page
 
 _SHOWN = ("voxels", "regions of 10 mm", "regions of 16 mm")
 """Kinds whose rank histograms are drawn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,11 @@ from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
 from palpate.imaging.region_values.patient import patient_warnings
-from palpate.imaging.region_values.place import RegionSpot, place_of
+from palpate.imaging.region_values.place import place_of
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.region_warnings import InformedRegion, region_warnings, step_warnings
-from palpate.imaging.region_values.values import RegionValue, region_values
+from palpate.imaging.region_values.run_regions import RunRegions
+from palpate.imaging.region_values.values import region_values
 from palpate.imaging.region_values.weights import WeightedRegion, weighted
 from palpate.imaging.region_values.worlds import Space, Way, Worlds, worlds_of
 from palpate.imaging.regions.binary import is_dicom_file
@@ -74,29 +75,6 @@ class AskedRegions:
             InputError: a registration and a CT are named.
         """
         return GivenRegistration(self.registration, self.contour_image, self.settings)
-
-
-@dataclass(frozen=True, slots=True)
-class RunRegions:
-    """Regions of one run at one frequency.
-
-    Attributes:
-        run: posterior of the run.
-        draws: number of joint draws.
-        values: value of each quantity in each region, region by region.
-        outside: names of the regions of which no voxel has draws.
-        facts: origin of the regions, for the record.
-        warnings: warnings of the steps that made the map, and about regions and their place.
-        places: places of the regions with values.
-    """
-
-    run: StiffnessMaps
-    draws: int
-    values: tuple[RegionValue, ...]
-    outside: tuple[str, ...]
-    facts: Mapping[str, object]
-    warnings: tuple[QualityWarning, ...]
-    places: tuple[RegionSpot, ...]
 
 
 def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None = None) -> tuple[RunRegions, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from palpate.content_digest import digest_of_values
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import shown
-from palpate.imaging.region_values.session_regions import RunRegions
+from palpate.imaging.region_values.run_regions import RunRegions
 from palpate.imaging.region_values.values import RegionValue
 from palpate.output_kinds import FileKind, json_kind
 from palpate.provenance import versions

@@ -21,8 +21,8 @@ from palpate.service.forecast_report.twin_results import TwinResults, read_twin_
 from palpate.service.forecast_report.viewer import centre_mm, frame_title, viewer_data
 from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, digits, sentence, with_bounds
 from palpate.service.report.answers import place_words
-from palpate.service.report.page import render_page
 from palpate.service.report.panels import Picture
+from palpate.service.report.render import render_page
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {

@@ -1,20 +1,11 @@
-"""HTML page of a session: one file, with a policy under which a browser can load nothing from elsewhere."""
+"""HTML page of a session."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
-
-import palpate
 from palpate.config.report import ReportSettings
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file, writing_together
@@ -27,14 +18,13 @@ from palpate.service.report.key_picture import key_picture
 from palpate.service.report.methods import methods
 from palpate.service.report.normal import normal_words
 from palpate.service.report.panels import Panels
-from palpate.service.report.pieces import split
 from palpate.service.report.regions_panel import regions_panel
+from palpate.service.report.render import render_page
 from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
 
 PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("report", "Stiffness of "))
 """Kind of the page."""
-_SCRIPTS: Final = ("cross_hair.js", "graphics.js", "volumes.js", "viewer.js")
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
@@ -91,74 +81,6 @@ def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | N
     )
 
 
-def render_page(name: str, *, viewer_data: Mapping[str, Any] | None = None, **content: object) -> str:
-    """Return a page as HTML text: filled-in text is escaped, and a name that is not given is an error.
-
-    Args:
-        name: name of the page's template among the assets.
-        viewer_data: scene of the interactive viewer; None for a page without it.
-        **content: content of the template, beside policy, style and version, which all pages share.
-    """
-    templates = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_asset))
-    viewer = None if viewer_data is None else _viewer(viewer_data)
-    return templates.get_template(name).render(
-        policy=Markup(_content_policy([] if viewer is None else [viewer.library, viewer.script])),
-        style=Markup(_asset("page.css")),
-        version=palpate.__version__,
-        viewer=viewer,
-        **content,
-    )
-
-
-def _content_policy(scripts: Iterable[str]) -> str:
-    """Return the Content-Security-Policy of the page: only its own scripts, no address outside the file.
-
-    Args:
-        scripts: texts of all scripts that may run.
-    """
-    digests = (base64.b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii") for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {allowed}",
-            "style-src 'unsafe-inline'",
-            "img-src data: blob:",
-            # The viewer unpacks its images through data: addresses.
-            "connect-src data: blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Viewer:
-    """The viewer's data and scripts, safe to stand between script tags.
-
-    Attributes:
-        data: scene as JSON, which names its pieces.
-        first: pieces of the first picture, by their identifiers.
-        later: all other pieces.
-        library: library that draws.
-        script: the page's own script.
-    """
-
-    data: Markup
-    first: Mapping[str, str]
-    later: Mapping[str, str]
-    library: Markup
-    script: Markup
-
-
-def _viewer(data: Mapping[str, Any]) -> _Viewer:
-    parts = split(data)
-    # "<" as an escape: no text in the data can end the script element.
-    packed = json.dumps(parts.scene, separators=(",", ":")).replace("<", "\\u003c")
-    script = "".join(map(_asset, _SCRIPTS))
-    return _Viewer(Markup(packed), parts.first, parts.later, Markup(_asset("niivue.umd.js")), Markup(script))
-
-
 def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportSettings) -> dict[str, Any]:
     """Return what the template needs of one run."""
     panels = Panels.of(run, settings)
@@ -191,8 +113,3 @@ def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportS
         "waves": panels.waves(),
         "quality": content.quality_table(run),
     }
-
-
-def _asset(name: str) -> str:
-    """Return a text file that the package carries."""
-    return files("palpate.service.report.assets").joinpath(name).read_text(encoding="utf-8")

@@ -235,9 +235,11 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
             "busy_s_per_rank": [round(seconds, 3) for seconds in balance.busy_s],
             "waiting_s_per_rank": [round(seconds, 3) for seconds in balance.waiting_s],
             "efficiency": round(balance.efficiency, 4),
+            "cpu_s_per_rank": [round(one.cpu_s, 3) for one in inversion.used],
+            "peak_memory_mb_per_rank": [round(peak_mb, 1) for peak_mb in inversion.peak_memory_mb],
         },
         "peak_memory_mb": max(inversion.peak_memory_mb),
-        "ranks": len(inversion.peak_memory_mb),
+        "ranks": len(inversion.used),
         "samples": settings.samples,
     }
 

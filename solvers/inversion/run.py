@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.inversion_grid import InversionGrid
 from palpate.progress import say
+from palpate.resources import RankUse, gather_use
 from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
@@ -66,7 +66,7 @@ class Inversion:
         evidence: evidence of the fit; None where it did not converge or was not requested.
         counter: counts and seconds summed over ranks.
         load_balance: balance of the zones' work between ranks.
-        peak_memory_mb: largest resident size of each rank, MB.
+        used: CPU time and peak memory of each rank.
     """
 
     log_mean: NDArray[np.float64]
@@ -85,7 +85,12 @@ class Inversion:
     evidence: Evidence | None
     counter: WorkCounter
     load_balance: LoadBalance
-    peak_memory_mb: tuple[float, ...]
+    used: tuple[RankUse, ...]
+
+    @property
+    def peak_memory_mb(self) -> tuple[float, ...]:
+        """Largest resident size of each rank, MB."""
+        return tuple(one.peak_memory_mb for one in self.used)
 
     def on_given(self, grid: InversionGrid) -> Inversion:
         """Return the posterior on the voxels of the given wave field; those of one acquired voxel are all alike.
@@ -162,7 +167,7 @@ def invert_together(
     counter.timed("draws", began)
     say(f"{fields[0].label}: {settings.samples} joint draws")
     parameters = parameters_of(settings, [field.frequency_hz for field in fields], mean, draws)
-    memory = tuple(comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0))
+    used = gather_use(comm)
     work, balance = _sum_counters(counter, comm), load_balance_of(counter, comm)
     found = []
     for one in measured:
@@ -185,7 +190,7 @@ def invert_together(
             evidence=evidence,
             counter=work,
             load_balance=balance,
-            peak_memory_mb=memory,
+            used=used,
         )
         found.append(inversion)
     return tuple(found)

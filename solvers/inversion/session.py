@@ -30,6 +30,7 @@ from palpate.outputs import OutputFolder, claim_folder
 from palpate.program import Program
 from palpate.progress import say
 from palpate.provenance import input_digests
+from palpate.resources import gather_use
 from palpate.solvers.comparators.direct import direct_inversion
 from palpate.solvers.inversion.checks.model_evidence import sum_of
 from palpate.solvers.inversion.results import (
@@ -132,6 +133,7 @@ def _invert_into(
                 records, common = _together(run, targets, domain, settings, comm)
             if folder is not None:
                 write_record(folder, label, records, common | common_record(settings, digests))
+        gather_use(comm)
 
 
 def demand_plausible(settings: InversionSettings) -> None:

@@ -116,6 +116,18 @@ def has_its_name(output: Path, who: str) -> bool:
     return not os.path.lexists(hidden) and os.path.lexists(output)
 
 
+def written_now(hidden: str) -> str | None:
+    """Return the name of the output that a living process of this machine writes under a hidden name; None for none.
+
+    Args:
+        hidden: name of a file or folder.
+    """
+    found = _HIDDEN.fullmatch(hidden)
+    if found is None or found["role"] != _PARTIAL or found["machine"] != _machine():
+        return None
+    return None if _ended(int(found["process"]), int(found["start"])) else found["name"]
+
+
 def left_by(folder: Path, who: str) -> bool:
     """Return whether a folder still holds hidden files of a process."""
     return any(path.name.startswith((f".{_PARTIAL}-{who}-", f".{_REPLACED}-{who}-")) for path in _entries(folder))

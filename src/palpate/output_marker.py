@@ -19,6 +19,7 @@ from palpate import __version__
 from palpate.bounded_read import read_bounded
 from palpate.content_digest import digest
 from palpate.receipt import NAME as RECEIPT
+from palpate.resources import NAME as RESOURCES
 from palpate.system_files import is_system_file
 
 MARKER: Final = ".palpate"
@@ -43,7 +44,7 @@ _TIMED: Final = ("*_inversion.json",)
 
 _BOOKKEEPING: Final = re.compile(
     rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|\.partial-[0-9a-f]{{8}}-[0-9]+-[0-9]+-.+|\.owner-.+\.json"
-    rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?",
+    rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?|\..+{re.escape(RESOURCES)}(\.[0-9]+)?",
     re.DOTALL,
 )
 """Pattern of hidden names that palpate and the workflow's engine give to bookkeeping files, which hold no result."""

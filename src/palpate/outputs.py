@@ -24,6 +24,7 @@ from palpate.output_marker import is_marked, mark, note_addition, read_mark, str
 from palpate.ownership import owning
 from palpate.provenance import atomic_files
 from palpate.receipt import drop_foreign_receipt, is_as_received, sign
+from palpate.resources import note_use
 
 _READ: Final = (
     *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
@@ -78,6 +79,7 @@ class OutputFolder:
                 _swap_in(partial, self.path)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
+        note_use(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def writing_together(*files: OutputFile) -> Iterator[tuple[Path, ...]]:
     for one in files:
         drop_foreign_receipt(one.path)
         note_addition(one.path)
+    note_use(files[0].path)
 
 
 def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> OutputFolder:

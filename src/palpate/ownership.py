@@ -148,6 +148,22 @@ def give_back(path: Path) -> None:
     release(path, leftovers.owner(os.getpid()))
 
 
+def seen_owner(path: Path) -> tuple[Owner, bool | None] | None:
+    """Return the owner that a file names, and whether its process lives; None where there is no such file.
+
+    Args:
+        path: owner file.
+
+    Returns:
+        The owner, and whether its process lives: None where it cannot be seen from this machine.
+    """
+    owner = _read(path)
+    if owner is None:
+        return None
+    ended = leftovers.has_ended(owner.who)
+    return owner, None if ended is None else not ended
+
+
 def _refusal(place: Path, what: str, found: str, advice: str) -> InputError:
     expected = "one workflow at a time on these results" if what == "workflow" else "one run at a time on this output"
     return InputError(place, found=found, expected=expected, advice=advice)

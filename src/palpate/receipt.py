@@ -46,6 +46,7 @@ class Order:
         frozen: files that must not change after the workflow was started, and their digests at that time.
         makers: orders that make inputs, by the role of the input, for the inputs that the workflow itself makes.
         beside: further files that the step writes together with a file, each with a receipt of its own.
+        requested: resources that the workflow reserved for the step, by Snakemake's names. They decide nothing.
     """
 
     command: str
@@ -55,6 +56,7 @@ class Order:
     frozen: Mapping[Path, str] = field(default_factory=dict)
     makers: Mapping[str, Order] = field(default_factory=dict)
     beside: tuple[Path, ...] = ()
+    requested: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of the variable PALPATE_RECEIPT, which leaves out the makers."""
@@ -65,6 +67,7 @@ class Order:
             "made_by": dict(self.made_by),
             "frozen": {str(path): content for path, content in self.frozen.items()},
             "beside": [str(path) for path in self.beside],
+            "requested": dict(self.requested),
         }
         return json.dumps(said)
 
@@ -80,8 +83,10 @@ class Order:
             inputs = {role: tuple(Path(path) for path in paths) for role, paths in said["inputs"].items()}
             frozen = {Path(path): content for path, content in said["frozen"].items()}
             beside = tuple(Path(path) for path in said["beside"])
-            made_by = dict(said["made_by"])
-            return cls(str(said["command"]), Path(said["output"]), inputs, made_by, frozen, beside=beside)
+            made_by, reserved = dict(said["made_by"]), dict(said.get("requested", {}))
+            return cls(
+                str(said["command"]), Path(said["output"]), inputs, made_by, frozen, beside=beside, requested=reserved
+            )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             advice = "Unset the variable; only the workflow uses it."
             raise InputError(ORDER, found="another text", expected="an order", advice=advice) from error
@@ -92,6 +97,7 @@ class UpToDate:
 
     def __init__(self) -> None:
         self._known: dict[Path, str | None] = {}
+        self._states: dict[tuple[Path, ...], str] = {}
 
     def change(self, order: Order) -> str | None:
         """Return the reason why an output is out of date.
@@ -135,7 +141,7 @@ class UpToDate:
         contents = dict(receipt["contents"])
         for role, paths in given.items():
             before = contents[role]
-            if not all(one.exists() for one in paths) or (before.settled and before.state == state_of(paths)):
+            if not all(one.exists() for one in paths) or (before.settled and before.state == self._state_of(paths)):
                 continue  # an input that is missing was judged by its maker's receipt
             contents[role] = content_of(paths)
             if contents[role].digest != before.digest:
@@ -143,6 +149,12 @@ class UpToDate:
         if path is not None and contents != receipt["contents"]:  # copied: the same contents in other files
             _write(path, {**receipt, "contents": contents})
         return None
+
+    def _state_of(self, paths: tuple[Path, ...]) -> str:
+        """Return the state of files and folders; several steps read the same ones."""
+        if paths not in self._states:
+            self._states[paths] = state_of(paths)
+        return self._states[paths]
 
     def _maker_changed(self, maker: Order, kept: Receipt | None) -> bool:
         if maker.output.exists():
@@ -188,6 +200,11 @@ def begin(text: str) -> None:
     contents = {role: content_of(paths) for role, paths in order.inputs.items()}
     receipts = {role: _read_raw(_path(paths[0])) for role, paths in order.inputs.items() if len(paths) == 1}
     _begun.append(_Begun(order, contents, {role: one for role, one in receipts.items() if one is not None}))
+
+
+def requested() -> Mapping[str, float]:
+    """Return the resources that the workflow reserved for the step of this process; empty without an order."""
+    return _begun[0].order.requested if _begun else {}
 
 
 def sign(partial: Path, output: Path) -> None:

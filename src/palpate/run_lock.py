@@ -10,7 +10,7 @@ import atexit
 import os
 from pathlib import Path
 
-from palpate.ownership import give_back, take
+from palpate.ownership import Owner, give_back, seen_owner, take
 
 NAME = ".lock.json"
 """Name of the lock in the results."""
@@ -32,6 +32,18 @@ def lock_results(results: Path) -> str | None:
     told = take(path, results, "workflow")
     atexit.register(_release, path, os.getpid())
     return told
+
+
+def workflow_on(results: Path) -> tuple[Owner, bool | None] | None:
+    """Return the workflow that a folder of results is locked by, and whether it runs; None where there is no lock.
+
+    Args:
+        results: the folder.
+
+    Returns:
+        The owner of the lock, and whether its process lives: None where it cannot be seen from this machine.
+    """
+    return seen_owner(results / NAME)
 
 
 def _release(path: Path, process: int) -> None:

@@ -29,6 +29,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--remote-debugging-pipe",
 )
+VIEWER_READY = "document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')"
+PAGE_READY = "location.protocol === 'file:' && document.readyState === 'complete'"
 PROGRAM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
 
@@ -74,10 +76,10 @@ class Browser:
         """Begin to open a file."""
         self._ask("Page.navigate", url=page.as_uri())
 
-    def open(self, page: Path) -> None:
-        """Open a file and wait until its viewer tells something at the cross-hair."""
+    def open(self, page: Path, ready: str = VIEWER_READY) -> None:
+        """Open a file and wait until it is ready; by default, its viewer then tells something at the cross-hair."""
         self.navigate(page)
-        self.wait_for("document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')")
+        self.wait_for(ready)
 
     def visit(self, address: str) -> None:
         """Open an address and wait for nothing."""

@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 
 from palpate.config.report import ReportSettings
+from palpate.config.study import read_study
 from palpate.service.forecast_report.page import render as render_forecast
 from palpate.service.forecast_report.twin_results import read_twin_results
 from palpate.service.report.page import render
 from palpate.service.report.session import read_session
-from tests.service.browser import needs_browser, running_browser
+from palpate.service.study.page import render_study
+from palpate.service.study.progress import study_progress
+from tests.service.browser import PAGE_READY, VIEWER_READY, needs_browser, running_browser
 from tests.service.conftest import SessionFiles
+from tests.service.study_files import mixed_study
 from tests.service.twin_files import write_twin
 
 # npm pack axe-core; the file is package/axe.min.js in it (MPL-2.0, so that it is not shipped).
@@ -63,13 +67,16 @@ def test_axe_finds_nothing(finished_session: SessionFiles, tmp_path: Path) -> No
         "report": render(read_session(finished_session.folder, finished_session.truth), ReportSettings()),
         "outlook": render_forecast(results),
     }
+    study = mixed_study(tmp_path / "study", 40)
+    progress = study_progress(study.results, read_study(study.table))
+    pages["progress"] = render_study(progress, study.results, tmp_path / "progress.html")
     with running_browser(tmp_path / "profile") as browser:
         browser.size(1440, 900)
         for name, text in pages.items():
             path = tmp_path / f"{name}.html"
             # axe must be let in; the page itself runs nothing but its own scripts.
             path.write_text(re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text), encoding="utf-8")
-            browser.open(path)
+            browser.open(path, PAGE_READY if name == "progress" else VIEWER_READY)
             browser.evaluate(f"{Path(AXE).read_text(encoding='utf-8')};0")
             browser.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
             for scheme in ("light", "dark"):

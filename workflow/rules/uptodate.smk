@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import namedtuple
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from hashlib import sha256
 from importlib import import_module
 
@@ -132,7 +132,18 @@ def made_by_steps():
 jobs_by_output = made_by_steps()
 
 
+orders, in_order = {}, set()
+
+
 def order_of(name, wildcards):
+    """Return the order that a step would get now; each is made once, though every later step of a session asks for it."""
+    of = (name, *wildcards)
+    if of not in orders:
+        orders[of] = new_order(name, wildcards)
+    return orders[of]
+
+
+def new_order(name, wildcards):
     """Return the order that a step would get now."""
     step = STEPS[name]
     inputs = {role: tuple(given) for role, paths in step.sources(wildcards).items() if (given := listed(paths))}
@@ -176,6 +187,9 @@ def keep_order(name, wildcards):
     Returns:
         Whether that worked.
     """
+    of = (name, *wildcards)
+    if of in in_order:
+        return True
     order = order_of(name, wildcards)
     for maker in order.makers.values():
         keep_order(*jobs_by_output[maker.output])
@@ -191,6 +205,7 @@ def keep_order(name, wildcards):
                 os.utime(clock, times=(newest, newest))
     except OSError:
         return False
+    in_order.add(of)
     return True
 
 
@@ -211,8 +226,8 @@ def inputs_of(name):
         order = order_of(name, wildcards)
         given = {role: [str(path) for path in paths] for role, paths in order.inputs.items()}
         reason = up_to_date.change(order) if workflow.is_main_process else None
-        in_order = reason is None and workflow.is_main_process and keep_order(name, wildcards)
-        timeless = given.keys() - (order.makers.keys() if reason or in_order else set())
+        ordered = reason is None and workflow.is_main_process and keep_order(name, wildcards)
+        timeless = given.keys() - (order.makers.keys() if reason or ordered else set())
         given |= {role: ancient(given[role]) for role in timeless}
         return given | ({"out_of_date": mark(reason, order.output)} if reason else {})
 
@@ -221,7 +236,17 @@ def inputs_of(name):
 
 def receipt_of(name):
     """Return the order that a rule hands to its command, which leaves a receipt when it has succeeded."""
-    return lambda wildcards: order_of(name, wildcards).to_json()
+
+    def order(wildcards, resources, threads):
+        return replace(order_of(name, wildcards), requested=reserved(resources, threads)).to_json()
+
+    return order
+
+
+def reserved(resources, threads):
+    """Return what is reserved for a job, by Snakemake's names; a record of what the job used repeats it."""
+    said = {name: resources.get(name) for name in ("mem_mb", "mem_mb_per_cpu", "runtime", "tasks")}
+    return {name: value for name, value in {**said, "threads": threads}.items() if isinstance(value, (int, float))}
 
 
 def lock():

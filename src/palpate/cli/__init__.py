@@ -26,6 +26,7 @@ COMMANDS = (
     "calibrate",
     "forecast",
     "outlook",
+    "study",
     "verify",
     "check",
     "config",

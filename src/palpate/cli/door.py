@@ -28,8 +28,9 @@ from palpate.launcher import clear_pmix, launcher_size
 from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
+from palpate.resources import begin as begin_record
 
-WITHOUT_ALGEBRA = ("run", "fetch", "deidentify", "check", "config")
+WITHOUT_ALGEBRA = ("run", "fetch", "deidentify", "study", "check", "config")
 """Commands that do not multiply matrices, or that report on it themselves."""
 
 
@@ -81,6 +82,7 @@ def _palpate(
         check_blas()
     if order := os.environ.pop(ORDER, None):
         begin(order)
+    begin_record(context.invoked_subcommand)
 
 
 def _demand_one_process(command: str) -> None:
