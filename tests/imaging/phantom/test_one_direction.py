@@ -325,11 +325,15 @@ def test_a_drawn_region_is_taken_with_a_margin(liver: Liver, out: Path, tmp_path
     chosen = IngestSettings(max_noise_rad=0.03)  # below the noise of a good part of the body
     image = next(iter((folder / "series009_mre").iterdir()))
     with image.open("rb") as file:
-        frame = str(pydicom.dcmread(file, stop_before_pixels=True).FrameOfReferenceUID)
+        header = pydicom.dcmread(file, stop_before_pixels=True)
+    frame, patient = str(header.FrameOfReferenceUID), str(header.PatientID)
     gated = read_nifti(out / f"{NAME}_mask.nii.gz")
     usable = gated.values > 0
     segment = usable & (np.arange(usable.shape[0])[:, None, None] < np.argwhere(usable)[:, 0].min() + 4)
     path = write_seg(tmp_path / "seg.dcm", {"Liver": segment, "rest": ~segment}, gated.affine_mm, frame=frame)
+    with pytest.raises(InputError, match="region of another patient than the scan's"):
+        ingest(folder, NAME, tmp_path / "out", anatomy=None, settings=chosen, mask=Path(f"{path}#liver"))
+    edit(path, lambda one: setattr(one, "PatientID", patient))
     ingest(folder, NAME, tmp_path / "out", anatomy=None, settings=chosen, mask=Path(f"{path}#liver"))
     record = json.loads((tmp_path / "out" / f"{NAME}_ingest.json").read_text())
     assert (record["mask"]["source"], record["mask"]["kind"], record["mask"]["region_name"]) == ("user", "SEG", "Liver")
