@@ -48,11 +48,10 @@ def write_study(results: Path, out: Path, table: Path | None = None) -> StudyPro
     Raises:
         InputError: there are no results, the table cannot be read, or `out` is another file or has another ending.
     """
-    kind = KINDS.get(out.suffix)
-    if kind is None:
+    target = claim_file(out, KINDS.get(out.suffix, KINDS[".html"]), {"results": results, "sessions": table})
+    if out.suffix not in KINDS:
         advice = "Write --out study.html, study.tsv or study.json."
         raise InputError("--out", found=f"the ending {out.suffix!r}", expected=".html, .tsv or .json", advice=advice)
-    target = claim_file(out, kind, {"results": results, "sessions": table})
     progress = study_progress(results, None if table is None else read_study(table))
     if out.suffix == ".html":
         text = render_study(progress, results, target.path)
