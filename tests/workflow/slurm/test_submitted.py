@@ -78,7 +78,7 @@ def _of(requests: list[Request], rule: str, session: str = "") -> Request:
 
 
 def test_each_rule_asks_for_memory_time_and_processors(requests: list[Request]) -> None:
-    """A rule without memory gets the site's default, often a few hundred MB; every rule but a local one is submitted."""
+    """A rule without memory gets the site's default, often a few hundred MB; every rule but a local one goes there."""
     text = "".join(path.read_text() for path in (CHECKOUT / "workflow" / "rules").glob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.M)) - {"study_page"}  # made where the workflow runs
     assert {rule for one in requests for rule in one.rules} == rules
