@@ -30,9 +30,9 @@ def _is_table(path: Path) -> bool:
 
 
 KINDS: Final = {
-    ".html": FileKind("study", "page of a study", (".html",), page_kind("study", "Progress of the study")),
-    ".tsv": FileKind("study", "table of a study's steps", (".tsv",), _is_table),
-    ".json": FileKind("study", "record of a study's steps", (".json",), json_kind("study", "time_left", "usage")),
+    ".html": FileKind("status", "page of a study", (".html",), page_kind("status", "Progress of the study")),
+    ".tsv": FileKind("status", "table of a study's steps", (".tsv",), _is_table),
+    ".json": FileKind("status", "record of a study's steps", (".json",), json_kind("study", "time_left", "usage")),
 }
 """Kinds of files by the ending of their names."""
 

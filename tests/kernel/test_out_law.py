@@ -88,7 +88,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("calibrate",): (Row("folder", {"history": "file"}),),
     ("forecast",): (Row("folder", {"calibration": "folder", "mesh": "folder"}),),
     ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder", "anatomy": "folder"}),),
-    ("study",): (Row("file", {"results": "folder", "sessions": "table"}),),
+    ("status",): (Row("file", {"results": "folder", "sessions": "table"}),),
     ("verify", "maps"): (Row("file", {"results": "folder", "truth": "folder"}),),
     ("verify", "forecast"): (Row("file", {"results": "folder", "truth": "file"}),),
     ("verify", "calibration"): (Row("file", {"results": "folder", "sessions": "table"}),),

@@ -18,4 +18,4 @@ rule study_page:
         sessions=str(settings.sessions),
         page=STUDY_PAGE,
     shell:
-        "logged {log:q}" " palpate study {params.results:q} --sessions {params.sessions:q} --out {params.page:q}"
+        "logged {log:q} palpate status {params.results:q} --sessions {params.sessions:q} --out {params.page:q}"

@@ -26,7 +26,7 @@ COMMANDS = (
     "calibrate",
     "forecast",
     "outlook",
-    "study",
+    "status",
     "verify",
     "check",
     "config",

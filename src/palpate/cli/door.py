@@ -30,7 +30,7 @@ from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
 from palpate.resources import begin as begin_record
 
-WITHOUT_ALGEBRA = ("run", "fetch", "deidentify", "study", "check", "config")
+WITHOUT_ALGEBRA = ("run", "fetch", "deidentify", "status", "check", "config")
 """Commands that do not multiply matrices, or that report on it themselves."""
 
 

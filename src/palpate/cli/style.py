@@ -36,7 +36,7 @@ EXAMPLES: Final = {
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",
     "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
-    "study": "palpate study results --sessions study/sessions.tsv --out study.html",
+    "status": "palpate status results --sessions study/sessions.tsv --out study.html",
     "verify maps": "palpate verify maps stiffness --truth patient/sub-01/ses-01/truth",
     "verify forecast": "palpate verify forecast forecast --truth patient/sub-02/truth/truth.json",
     "verify calibration": "palpate verify calibration results --sessions study/sessions.tsv",

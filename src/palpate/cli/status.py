@@ -1,4 +1,4 @@
-"""`palpate study`: the progress of a study, session by session."""
+"""`palpate status`: the progress of a study, session by session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def study(
+def status(
     results: Annotated[Path, typer.Argument(help="Folder of results, as the workflow writes it.")],
     out: Annotated[Path, typer.Option(help="File to write: a page (.html), a table (.tsv) or JSON (.json).")],
     sessions: Annotated[
