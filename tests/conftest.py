@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from palpate import resources
 from palpate.cli import door
 from palpate.launcher import launcher_rank, launcher_size
 
@@ -98,6 +99,7 @@ def palpate_inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
         monkeypatch.setattr(sys, "argv", ["palpate", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             door.run()
+        resources.begin("")  # what follows in this process is no part of the command
         printed = capsys.readouterr()
         return Outcome(int(ended.value.code or 0), printed.out + printed.err)
 

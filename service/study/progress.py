@@ -284,7 +284,7 @@ class _Look:
 
 
 def _written_now(folder: Path, names: set[str]) -> set[str]:
-    """Return the outputs in a folder that are being written: by a process of this machine, or one with a heartbeat.
+    """Return the outputs in a folder that a process of this machine, or one with a heartbeat, is writing.
 
     Args:
         folder: folder of the outputs.

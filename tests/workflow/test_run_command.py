@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from palpate.errors import InputError
-from palpate.pipeline.launch import WorkflowRun
+from palpate.pipeline.launch import PipelineStart
 from palpate.pipeline.places import EVERY_RUN, PROFILES, config_file, profile_folder, profile_names
 from tests.conftest import BIN, CHECKOUT, Command, Outcome, user_environment
 
@@ -21,7 +21,7 @@ TABLE = CHECKOUT / "tests" / "configs" / "study" / "sessions.tsv"
 
 
 def _words(*options: str, **given: object) -> list[str]:
-    return WorkflowRun(TABLE, Path("out"), options=options, **given).words()  # type: ignore[arg-type]
+    return PipelineStart(TABLE, Path("out"), options=options, **given).words()  # type: ignore[arg-type]
 
 
 def test_plans_what_snakemake_plans(palpate: Command, tmp_path: Path) -> None:

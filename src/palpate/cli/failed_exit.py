@@ -14,6 +14,9 @@ from palpate.launcher import end_other_ranks, launcher_rank, launcher_size
 _PATIENCE_S = 3.0
 """Time that another rank waits for rank 0 to print the message first, seconds."""
 
+_HEARD_S = 0.3
+"""Time for the launcher to pass the message on before it hears of the end, which comes by another way, seconds."""
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -47,6 +50,7 @@ def leave(code: int, message: str = "") -> NoReturn:
         end_other_ranks(code, _PATIENCE_S + 2.0)  # after the others, where they fail alike
         sys.exit(code)
     sys.stdout.flush()
+    time.sleep(_HEARD_S)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI's own words would hide our sentence
     mpi.COMM_WORLD.Abort(code)
     sys.exit(code)  # never reached; Abort has no return type

@@ -31,8 +31,8 @@ def run(
     A stopped run continues where it stopped; after a change only the steps that it affects run again. -q leaves out
     Snakemake's own lines, -v shows each step's command. `palpate config profile slurm` prints a profile to adapt.
     """
-    from palpate.pipeline.launch import WorkflowRun
+    from palpate.pipeline.launch import PipelineStart
     from palpate.progress import Loudness, loudness
 
     amount = {Loudness.QUIET: ("--quiet", "all"), Loudness.VERBOSE: ("--printshellcmds",)}.get(loudness(), ())
-    WorkflowRun(sessions, results, config, cores, profile, tuple(options or ()), amount).start()
+    PipelineStart(sessions, results, config, cores, profile, tuple(options or ()), amount).start()

@@ -21,7 +21,7 @@ _OWN: Final = ("--snakefile", "-s", "--configfile", "--configfiles", "--profile"
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowRun:
+class PipelineStart:
     """One start of the pipeline on a study.
 
     Attributes:

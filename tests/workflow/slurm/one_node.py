@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 TEMPLATE = Path(__file__).with_name("slurm.conf.in")
@@ -127,11 +128,14 @@ class OneNode:
 
 
 @contextmanager
-def one_node(home: Path) -> Iterator[OneNode]:
-    """Start a cluster and end it; processes of tests take turns, since a machine has room for one."""
-    with TURN.open("w") as turn:
+def one_node() -> Iterator[OneNode]:
+    """Start a cluster and end it; processes of tests take turns, since a machine has room for one.
+
+    Its folder has a short name: Slurm's sockets lie there, whose paths may have 108 characters.
+    """
+    with TURN.open("w") as turn, TemporaryDirectory(prefix="slurm-", dir="/tmp", ignore_cleanup_errors=True) as home:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        with OneNode(home) as cluster:
+        with OneNode(Path(home)) as cluster:
             yield cluster
 
 

@@ -24,9 +24,9 @@ ONCE = ("--retries", "0")
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNode]:
+def cluster() -> Iterator[OneNode]:
     """A cluster of one node."""
-    with one_node(tmp_path_factory.mktemp("slurm")) as cluster:
+    with one_node() as cluster:
         yield cluster
 
 

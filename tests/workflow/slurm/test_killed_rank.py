@@ -23,8 +23,7 @@ def test_killed_rank_costs_one_attempt(tmp_path: Path) -> None:
     """
     home = tmp_path / "study"
     write_study(home)
-    (tmp_path / "slurm").mkdir()
-    with one_node(tmp_path / "slurm"):
+    with one_node():
         process = start(home)
         try:
             wait_for(lambda: len(rank_processes()) == 2, "two ranks do not start", 120.0)
