@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -64,17 +63,31 @@ def _sites() -> Iterator[tuple[Path, int, int]]:
                 yield path, node.lineno, node.end_lineno or node.lineno
 
 
-def test_every_form_is_compiled_ahead(forms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+WATCHED = """
+import json, sys, traceback
+from pathlib import Path
+from palpate.solvers import compiled
+from palpate.solvers.compile_ahead import compile_forms
+
+seen, ready = set(), compiled._ready
+
+def watched(*given):
+    seen.update((str(Path(one.filename).resolve()), one.lineno or 0) for one in traceback.extract_stack())
+    return ready(*given)
+
+compiled._ready = watched
+compile_forms(Path(sys.argv[1]))
+print(json.dumps(sorted(seen)))
+"""
+"""Lines of code that were at work when a form was asked for, in a process in which nothing was asked for before."""
+
+
+def test_every_form_is_compiled_ahead(forms: Path) -> None:
     """A form that nobody thought of would be missing on the one machine that cannot compile it, hours into a run."""
-    seen: set[tuple[Path, int]] = set()
-    ready = compiled._ready
-
-    def watched(*given: object) -> object:
-        seen.update((Path(one.filename).resolve(), one.lineno or 0) for one in traceback.extract_stack())
-        return ready(*given)
-
-    monkeypatch.setattr(compiled, "_ready", watched)
-    compile_forms(forms)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, forms], env=user_environment(), capture_output=True, text=True, check=True
+    )
+    seen = {(Path(file), line) for file, line in json.loads(done.stdout.splitlines()[-1])}
     sites = list(_sites())
     assert len(sites) > 15
     missed = [
