@@ -37,7 +37,7 @@ class RegionSpot:
 
 
 def place_of(region: WeightedRegion, voxels: NDArray[np.int32], affine_mm: NDArray[np.float64]) -> RegionSpot:
-    """Return the place of a region: in the region itself, whose middle may lie outside it.
+    """Return a place in a region, near its middle, which may itself lie outside the region.
 
     Args:
         region: region on the voxels, with a share of one at least.

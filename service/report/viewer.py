@@ -80,7 +80,7 @@ def _frame(run: RunView, settings: ReportSettings) -> Frame:
 
 
 def centre_mm(run: RunView) -> NDArray[np.float64]:
-    """Return the place to look at first: in the first finding, else the middle of the informed voxels.
+    """Return the place to look at first, which is in the first finding, else the middle of the informed voxels.
 
     Args:
         run: results of the run.

@@ -16,7 +16,7 @@ from palpate.config.study import Session
 from palpate.errors import InputError
 from palpate.leftovers import written_now
 from palpate.machine_failures import on_this_machine
-from palpate.ownership import DEAD_AFTER_S, Owner
+from palpate.ownership import DEAD_AFTER_S, Owner, owner_file
 from palpate.resources import Use, read_use, record_name
 from palpate.run_lock import workflow_on
 from palpate.service.study.logs import LogEnd, StepLogs
@@ -33,7 +33,7 @@ from palpate.service.study.stages import (
 _SUBJECT: Final = re.compile(r"sub-([0-9A-Za-z]+)")
 _SESSION: Final = re.compile(r"ses-([0-9A-Za-z]+)")
 _TWIN: Final = "twin"
-_OWNER: Final = re.compile(r"\.owner-(?P<output>.+)\.json")
+_OWNER: Final = re.compile(re.escape(owner_file(Path("OUTPUT")).name).replace("OUTPUT", "(?P<output>.+)"))
 """Name of the file by which a run owns an output beside it; the run touches it every few seconds."""
 _BESIDE_S: Final = 10.0
 """Longest time between the last line of a log and the record of what was used, seconds."""
@@ -254,7 +254,7 @@ class _Look:
                 found.append(StageStatus(stage, StageState.REMOVED, used=_used(stage, folder, names)))
             else:
                 log, used = self._logs.end_of(step), _used(stage, folder, names)
-                alive = f".owner-{stage.output}.json" not in names  # one that beats was found above
+                alive = owner_file(Path(stage.output)).name not in names  # one that beats was found above
                 status = self._not_done(stage, log, used, asks=asks, alive=alive)
                 found.append(status.without("_".join(labels)))
         pages = [name for name in ("report.html", "outlook.html") if name in names and subject]

@@ -82,7 +82,7 @@ class Use:
 
     @property
     def peak_memory_mb(self) -> float:
-        """Sum of the peaks of all ranks, MB: what a reservation for the whole job must hold."""
+        """Sum of the peaks of all ranks, MB, which a reservation for the whole job must hold."""
         return sum(one.peak_memory_mb for one in self.ranks)
 
     def as_record(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class _Step(NamedTuple):
 
 
 def told_of_failures(printed: str) -> tuple[str, ...]:
-    """Return a sentence for each job that failed on the cluster: which step, why, what to do, and where its log is.
+    """Return a sentence for each job that failed on the cluster, with its step, cause, remedy and log.
 
     Args:
         printed: log of Snakemake of this run.
