@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.imaging.tumour.streams.value import StreamValue
+
 type Values = NDArray[np.float64]
 
 ENHANCING: Final = 1
@@ -129,6 +131,7 @@ class TumourHistory:
         drug_doses: doses of drugs in order of their days.
         surgeries: resections in order of their days.
         stiffness: stiffness of this patient; None where no MRE was made.
+        streams: numbers measured beside the images, in order of their days.
     """
 
     subject: str
@@ -140,6 +143,7 @@ class TumourHistory:
     drug_doses: tuple[DrugDose, ...] = ()
     surgeries: tuple[Surgery, ...] = ()
     stiffness: StiffnessDraws | None = None
+    streams: tuple[StreamValue, ...] = ()
 
     @property
     def edges_mm(self) -> Values:

@@ -11,6 +11,8 @@ calibration's file (put_history, take_history).
     drug_doses                             day, amount_mg, drug, (n,) each
     surgeries/<n>                          day; removed
     stiffness/draws_pa                     (draws, i, j, k), if there is any
+    streams                                stream, unit, acquired, available, value, error (NaN: unknown), (n,) each, if
+                                           there are any
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from palpate.imaging.tumour.history import (
     TumourScan,
 )
 from palpate.imaging.tumour.record import HISTORY_RECORD, Remarks, history_record, record_beside
+from palpate.imaging.tumour.streams.value import StreamValue
 from palpate.machine_failures import machine_fault
 from palpate.output_kinds import FileKind
 from palpate.outputs import claim_file, writing_together
@@ -169,6 +172,27 @@ def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.fl
         put(own, "removed", surgery.removed)
     if history.stiffness is not None:
         put(group, "stiffness/draws_pa", history.stiffness.draws_pa)
+    if history.streams:
+        _put_streams(group, history.streams)
+
+
+def _put_streams(group: h5py.Group, values: Sequence[StreamValue]) -> None:
+    text = h5py.string_dtype()
+    for name in ("stream", "unit"):
+        group.create_dataset(f"streams/{name}", data=[getattr(one, name) for one in values], dtype=text)
+    for name in ("acquired", "available", "value"):
+        group[f"streams/{name}"] = np.array([getattr(one, name) for one in values], dtype=np.float64)
+    group["streams/error"] = np.array([np.nan if one.error is None else one.error for one in values])
+
+
+def _take_streams(group: h5py.Group) -> tuple[StreamValue, ...]:
+    names = [group[name].asstr()[:] for name in ("stream", "unit")]
+    numbers = [np.asarray(group[name], dtype=np.float64) for name in ("acquired", "available", "value", "error")]
+    rows = zip(*names, *numbers, strict=True)
+    return tuple(
+        StreamValue(str(stream), str(unit), *map(float, days_and_value), None if np.isnan(error) else float(error))
+        for stream, unit, *days_and_value, error in rows
+    )
 
 
 def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:
@@ -257,6 +281,7 @@ def _parts(file: h5py.Group) -> TumourHistory:
         tuple(DrugDose(float(day), str(drug), float(amount)) for day, drug, amount in given),
         surgeries,
         stiffness,
+        _take_streams(file["streams"]) if "streams" in file else (),
     )
 
 

@@ -24,6 +24,7 @@ from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.spaces import ImageSpace, Spaces
 from palpate.imaging.tumour.stiffness import stiffness_on
+from palpate.imaging.tumour.streams.reading import read_streams
 from palpate.imaging.tumour.tissue import TumourTissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
@@ -132,6 +133,10 @@ def read_tumour(
     demand_one_person([*known, *registrar.patients])
     if stiffness is not None:
         history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
+    labels = {one.subject for one in sessions}
+    streams, about_streams = read_streams(Path(table), subject, dates[0], history.scans[-1].day, labels)
+    history = replace(history, streams=streams)
+    notes += about_streams
     warnings = (*registrar.warnings, *course_warnings(given, tissue.tissue))
     said = tuple(dict.fromkeys([*notes, *registrar.notes]))
     for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):

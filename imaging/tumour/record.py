@@ -51,6 +51,12 @@ def record_beside(history: Path) -> Path:
     return history.with_name(history.name.removesuffix(".h5") + ".json")
 
 
+def _stream_record(history: TumourHistory, name: str) -> dict[str, Any]:
+    own = [one for one in history.streams if one.stream == name]
+    days = [one.acquired for one in own]
+    return {"stream": name, "unit": own[0].unit, "values": len(own), "first_day": min(days), "last_day": max(days)}
+
+
 def history_record(history: TumourHistory, remarks: Remarks) -> str:
     """Return the content of a history as JSON, for people and programs that do not open HDF5.
 
@@ -70,6 +76,7 @@ def history_record(history: TumourHistory, remarks: Remarks) -> str:
         ],
         "surgery_days": [one.day for one in history.surgeries],
         "stiffness": history.stiffness is not None,
+        "streams": [_stream_record(history, name) for name in sorted({one.stream for one in history.streams})],
         **remarks.as_record(),
         "versions": versions(),
     }

@@ -28,6 +28,10 @@ ONE_SCAN = (
     "Add the maps of another date in the column growth, with its date."
 )
 """Message for a subject with a single scan of the tumour."""
+STREAM_TABLE = "observations.tsv"
+"""Name of the table of streams, beside the table of sessions."""
+STREAM_RESOURCES = ("observations.json", "observations.ndjson")
+"""Names of files of FHIR Observations, beside the table of sessions."""
 _LABEL = re.compile(r"[0-9A-Za-z]+")
 
 
@@ -155,6 +159,16 @@ def growth_scans(sessions: Sequence[Session], subject: str) -> tuple[Session, ..
         subject: subject's BIDS label, without "sub-".
     """
     return tuple(one for one in sessions if one.subject == subject and one.growth is not None)
+
+
+def stream_files(table: Path) -> tuple[Path, ...]:
+    """Return the files of streams, such as laboratory values, that lie beside a table of sessions.
+
+    Args:
+        table: the table of sessions.
+    """
+    named = [table.parent / name for name in (STREAM_TABLE, *STREAM_RESOURCES)]
+    return tuple(path for path in named if path.exists())
 
 
 def _rows(table: Path) -> Rows:
