@@ -88,6 +88,8 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("calibrate",): (Row("folder", {"history": "file"}),),
     ("forecast",): (Row("folder", {"calibration": "folder", "mesh": "folder"}),),
     ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder", "anatomy": "folder"}),),
+    ("prior", "learn"): (Row("file", {"calibrations": "folder"}),),
+    ("prior", "pool"): (Row("file", {"priors": "file"}),),
     ("status",): (Row("file", {"results": "folder", "sessions": "table"}),),
     ("verify", "maps"): (Row("file", {"results": "folder", "truth": "folder"}),),
     ("verify", "forecast"): (Row("file", {"results": "folder", "truth": "file"}),),

@@ -26,6 +26,7 @@ COMMANDS = (
     "calibrate",
     "forecast",
     "outlook",
+    "prior",
     "status",
     "verify",
     "check",

@@ -36,6 +36,8 @@ EXAMPLES: Final = {
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",
     "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
+    "prior learn": "palpate prior learn results --out ours.json",
+    "prior pool": "palpate prior pool ours.json theirs.json --out all.json",
     "status": "palpate status results --sessions study/sessions.tsv --out study.html",
     "verify maps": "palpate verify maps stiffness --truth patient/sub-01/ses-01/truth",
     "verify forecast": "palpate verify forecast forecast --truth patient/sub-02/truth/truth.json",
