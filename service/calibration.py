@@ -22,11 +22,11 @@ from scipy import sparse
 
 from palpate.config.study import Session
 from palpate.errors import InputError
+from palpate.imaging.draw_scores import crps
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus, StiffnessMaps, read_stiffness
 from palpate.service.score import counted_draws, counted_voxels, cube_voxels, cubes, direct_errors, read_truth
-from palpate.service.statistics import crps
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the intervals whose coverage is measured."""

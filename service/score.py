@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from palpate.errors import InputError
+from palpate.imaging.draw_scores import crps, share_interval
 from palpate.imaging.files.maps import Map, read_map
 from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, StiffnessMaps, on_grid
 from palpate.imaging.files.wavefield_folder import frequency_text
-from palpate.service.statistics import crps, share_interval
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the intervals whose coverage is measured."""

@@ -12,7 +12,7 @@ from harness.record import Row
 from numpy.typing import NDArray
 
 from palpate.provenance import atomic_file
-from palpate.service.statistics import crps
+from palpate.imaging.draw_scores import crps
 
 type Values = NDArray[np.float64]
 

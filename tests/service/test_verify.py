@@ -14,10 +14,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import binom, norm
 
 from palpate.errors import InputError
+from palpate.imaging.draw_scores import crps, share_interval
 from palpate.imaging.files.maps import Map, read_map, read_mask, write_map
 from palpate.imaging.files.stiffness_folder import MODULI, Marginals, read_stiffness
 from palpate.service.score import LEVELS, score_modulus
-from palpate.service.statistics import crps, share_interval
 from palpate.service.verify import score_table, verify_folder, write_scores
 
 type SessionMaker = Callable[..., Any]

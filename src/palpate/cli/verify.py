@@ -88,3 +88,44 @@ def calibration(
     write_calibration(page, found)
     print(calibration_table(found))
     say(f"page {page}, figures {page.with_suffix('.json')}")
+
+
+@verify.command()
+def heldout(
+    results: Annotated[Path, typer.Argument(help="Results folder of a study, with sub-*/twin/history.h5.")],
+    participants: Annotated[
+        Path | None, typer.Option(help="participants.tsv with age (years), sex and scanner; default: no such groups.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file for the scores; default: heldout.json in the results folder.")
+    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The twin settings: JSON, or a YAML or JSON file.")] = None,
+) -> None:
+    """Test the twin on your own patients: hide each subject's last scan, forecast it, and score what it shows (mL).
+
+    A table goes to the terminal, everything to the JSON file: coverage with Wilson's interval, expected calibration
+    error, and CRPS beside the forecast that nothing changes, overall and by age, sex, scanner and size. Each subject
+    costs one calibration; its scores stay in sub-*/twin/heldout.json, so that a stopped run goes on.
+    """
+    from palpate.config.participants import read_participants
+    from palpate.config.section import parse_settings
+    from palpate.config.twin import TwinSettings
+    from palpate.outputs import claim_file
+    from palpate.progress import say
+
+    chosen = parse_settings(TwinSettings, settings)
+    facts = {} if participants is None else read_participants(participants)
+    from palpate.twin.trust.heldout_study import HELDOUT, heldout_study, heldout_table, heldout_text
+
+    target = claim_file(
+        out if out is not None else results / "heldout.json",
+        HELDOUT,
+        {"results": results, "participants": participants},
+    )
+    found = heldout_study(results, chosen, facts)
+    with target.writing() as partial:
+        partial.write_text(heldout_text(found, chosen), encoding="utf-8")
+    print(heldout_table(found.groups))
+    for subject, reason in found.left_out.items():
+        say(f"sub-{subject} was left out: {reason}")
+    say(f"scores in {target.path}")

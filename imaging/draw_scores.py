@@ -28,6 +28,25 @@ def crps(draws: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.f
     return np.asarray(np.abs(draws - truth).mean(axis=0) - spread)
 
 
+def wilson(count: int, of: float) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of independent trials.
+
+    Args:
+        count: number of successes.
+        of: number of trials, above 0.
+
+    Source: Wilson, J Am Stat Assoc 22 (1927) 209.
+    """
+    return _wilson(count / of, of)
+
+
+def _wilson(share: float, effective: float) -> tuple[float, float]:
+    z = _Z_95
+    centre = (share + z**2 / (2.0 * effective)) / (1.0 + z**2 / effective)
+    reach = z / (1.0 + z**2 / effective) * math.sqrt(share * (1.0 - share) / effective + z**2 / (4.0 * effective**2))
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
 def share_interval(
     held: NDArray[np.bool_], blocks: NDArray[np.int64], *, most_independent: float = math.inf
 ) -> tuple[float, float]:
@@ -53,7 +72,4 @@ def share_interval(
     else:
         effective = n_blocks
     effective = min(effective, max(most_independent, 1.0))
-    z = _Z_95
-    centre = (share + z**2 / (2.0 * effective)) / (1.0 + z**2 / effective)
-    reach = z / (1.0 + z**2 / effective) * math.sqrt(share * (1.0 - share) / effective + z**2 / (4.0 * effective**2))
-    return max(0.0, centre - reach), min(1.0, centre + reach)
+    return _wilson(share, effective)
