@@ -1,8 +1,8 @@
 """The table participants.tsv beside the table of sessions: facts about subjects that do not change.
 
 Columns that palpate uses are `subject` (or `participant_id`, as BIDS writes it), `age` (years), `sex`, `weight_kg`,
-`creatinine` (umol/L), `mgmt`, `idh` and `scanner`; others may be there and are not read. Empty cells and `n/a` mean that
-a fact is not known.
+`creatinine` (umol/L), `mgmt`, `idh` and `scanner`; others may be there and are not read. Empty cells and `n/a`
+mean that a fact is not known.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from palpate.config.participants import Participant
+from palpate.imaging.draw_scores import wilson
 from palpate.imaging.tumour.history_file import write_history
 from palpate.twin.trust.forecast_scores import LEVELS, group_score, hidden_value
 from palpate.twin.trust.heldout import HeldoutSubject, grouped, held_out, remembered, why_left_out
@@ -29,9 +30,14 @@ def test_a_calibrated_forecast_has_the_coverage_it_states() -> None:
     score = group_score("all", values)
     assert np.allclose(score.coverage, LEVELS, atol=0.045)
     assert score.ece < 0.03
-    assert all(low <= level <= high for (low, high), level in zip(score.wilson, LEVELS, strict=True))
     ranks = np.array([one.rank for one in values])
     assert abs(ranks.mean() - 0.5) < 0.04
+
+
+def test_interval_of_a_share_is_the_published_one() -> None:
+    """Newcombe, Stat Med 17 (1998) 857, table I: 81 of 263 and 0 of 20 by Wilson's method."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
 
 
 def test_a_forecast_that_is_too_sure_is_seen() -> None:
