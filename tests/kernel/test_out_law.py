@@ -93,7 +93,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("status",): (Row("file", {"results": "folder", "sessions": "table"}),),
     ("verify", "maps"): (Row("file", {"results": "folder", "truth": "folder"}),),
     ("verify", "forecast"): (Row("file", {"results": "folder", "truth": "file"}),),
-    ("verify", "heldout"): (Row("file", {"results": "folder", "participants": "file"}),),
+    ("verify", "heldout"): (Row("file", {"results": "folder", "participants": "file", "reference": "file"}),),
     ("verify", "calibration"): (Row("file", {"results": "folder", "sessions": "table"}),),
 }
 """What each command reads and writes."""

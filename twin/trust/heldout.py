@@ -8,10 +8,10 @@ scans, is left out and said.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -41,11 +41,13 @@ class HeldoutSubject:
         subject: BIDS label.
         values: its quantities.
         size_ml: visible volume at the last scan that the twin got, millilitres.
+        voxel_mm: largest edge of the images' voxels, mm.
     """
 
     subject: str
     values: tuple[HiddenValue, ...]
     size_ml: float
+    voxel_mm: float
 
 
 def why_left_out(history: TumourHistory) -> str:
@@ -86,7 +88,8 @@ def held_out(history: TumourHistory, settings: TwinSettings) -> HeldoutSubject:
         if seen is not None and last is not None:
             draws = found.volumes_ml(found.thresholds(threshold))
             values.append(hidden_value(history.subject, quantity, day - last_day, draws, seen, last))
-    return HeldoutSubject(history.subject, tuple(values), float(before["visible_ml"] or 0.0))
+    size_ml, voxel_mm = float(before["visible_ml"] or 0.0), float(history.edges_mm.max())
+    return HeldoutSubject(history.subject, tuple(values), size_ml, voxel_mm)
 
 
 def remembered(history: Path, settings: TwinSettings, make: Callable[[], HeldoutSubject]) -> HeldoutSubject:
@@ -104,12 +107,21 @@ def remembered(history: Path, settings: TwinSettings, make: Callable[[], Heldout
     except ValueError:
         kept = {}
     if kept.get("key") == key:
-        values = tuple(HiddenValue(**(one | {"held": tuple(one["held"])})) for one in kept["values"])
-        return HeldoutSubject(kept["subject"], values, float(kept["size_ml"]))
+        return subject_of(kept)
     found = make()
     with atomic_file(path) as partial:
         partial.write_text(json.dumps({"key": key} | asdict(found), indent=2) + "\n", encoding="utf-8")
     return found
+
+
+def subject_of(record: Mapping[str, Any]) -> HeldoutSubject:
+    """Return a subject's scores from their record.
+
+    Args:
+        record: JSON object of a HeldoutSubject.
+    """
+    values = tuple(HiddenValue(**(one | {"held": tuple(one["held"])})) for one in record["values"])
+    return HeldoutSubject(str(record["subject"]), values, float(record["size_ml"]), float(record["voxel_mm"]))
 
 
 def grouped(subjects: Sequence[HeldoutSubject], facts: dict[str, Participant]) -> tuple[GroupScore, ...]:

@@ -17,6 +17,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.twin.trust.forecast_scores import LEVELS, GroupScore
 from palpate.twin.trust.heldout import HeldoutSubject, grouped, held_out, remembered, why_left_out
+from palpate.twin.trust.shift import Shift
 
 HELDOUT: Final = FileKind("verify heldout", "scores on hidden scans", (".json",), json_kind("subjects", "groups"))
 """Kind of the record."""
@@ -75,12 +76,13 @@ def heldout_study(results: Path, settings: TwinSettings, facts: dict[str, Partic
     return HeldoutStudy(tuple(subjects), left_out, grouped(subjects, facts))
 
 
-def heldout_text(study: HeldoutStudy, settings: TwinSettings) -> str:
+def heldout_text(study: HeldoutStudy, settings: TwinSettings, shift: Shift | None = None) -> str:
     """Return the record.
 
     Args:
         study: scores of a study.
         settings: settings of the twin.
+        shift: comparison with a reference; None where there was none.
     """
     record = {
         "model": "lattice",
@@ -89,6 +91,7 @@ def heldout_text(study: HeldoutStudy, settings: TwinSettings) -> str:
         "groups": [asdict(one) for one in study.groups],
         "subjects": [asdict(one) for one in study.subjects],
         "left_out": study.left_out,
+        "shift": None if shift is None else asdict(shift) | {"verdict": shift.verdict},
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
     }

@@ -96,6 +96,10 @@ def heldout(
     participants: Annotated[
         Path | None, typer.Option(help="participants.tsv with age (years), sex and scanner; default: no such groups.")
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="heldout.json of other subjects: say whether these differ from them; default: do not."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="JSON file for the scores; default: heldout.json in the results folder.")
     ] = None,
@@ -115,17 +119,22 @@ def heldout(
 
     chosen = parse_settings(TwinSettings, settings)
     facts = {} if participants is None else read_participants(participants)
+    from palpate.twin.trust.heldout_shift import read_reference, shift_between
     from palpate.twin.trust.heldout_study import HELDOUT, heldout_study, heldout_table, heldout_text
 
-    target = claim_file(
-        out if out is not None else results / "heldout.json",
-        HELDOUT,
-        {"results": results, "participants": participants},
-    )
+    path = out if out is not None else results / "heldout.json"
+    inputs = {"results": results, "participants": participants, "reference": reference}
+    target = claim_file(path, HELDOUT, inputs)
+    tried = () if reference is None else read_reference(reference)
     found = heldout_study(results, chosen, facts)
+    shift = shift_between(tried, found.subjects) if tried else None
     with target.writing() as partial:
-        partial.write_text(heldout_text(found, chosen), encoding="utf-8")
+        partial.write_text(heldout_text(found, chosen, shift), encoding="utf-8")
     print(heldout_table(found.groups))
+    if shift is not None:
+        print(shift.sentence())
+    elif tried:
+        say("too few subjects to compare with the reference: at least 10 in each are needed")
     for subject, reason in found.left_out.items():
         say(f"sub-{subject} was left out: {reason}")
     say(f"scores in {target.path}")

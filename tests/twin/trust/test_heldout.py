@@ -14,6 +14,7 @@ from palpate.imaging.draw_scores import wilson
 from palpate.imaging.tumour.history_file import write_history
 from palpate.twin.trust.forecast_scores import LEVELS, group_score, hidden_value
 from palpate.twin.trust.heldout import HeldoutSubject, grouped, held_out, remembered, why_left_out
+from palpate.twin.trust.heldout_shift import shift_between
 from tests.conftest import Outcome
 from tests.twin.small import SETTINGS, history
 
@@ -69,7 +70,7 @@ def test_scores_are_kept_for_this_history_and_these_settings(tmp_path: Path) -> 
 
     def make() -> HeldoutSubject:
         calls.append(1)
-        return HeldoutSubject("small", (hidden_value("small", "visible_ml", 9.0, np.arange(20.0), 3.0, 2.0),), 4.0)
+        return HeldoutSubject("small", (hidden_value("small", "visible_ml", 9.0, np.arange(20.0), 3.0, 2.0),), 4.0, 1.0)
 
     first = remembered(path, QUICK, make)
     assert remembered(path, QUICK, make) == first
@@ -82,7 +83,7 @@ def test_scores_are_kept_for_this_history_and_these_settings(tmp_path: Path) -> 
 def test_groups_are_those_of_the_table() -> None:
     """Each subject counts once overall, and in the groups of the facts that are known of it."""
     subjects = [
-        HeldoutSubject(str(n), (hidden_value(str(n), "visible_ml", 30.0, np.arange(40.0), 20.0, 10.0),), float(n))
+        HeldoutSubject(str(n), (hidden_value(str(n), "visible_ml", 30.0, np.arange(40.0), 20.0, 10.0),), float(n), 1.0)
         for n in range(6)
     ]
     facts = {str(n): Participant(str(n), age=40.0 + 10 * n, sex="male" if n % 2 else "female") for n in range(5)}
@@ -91,6 +92,26 @@ def test_groups_are_those_of_the_table() -> None:
     assert found["age below 50"] + found["age 50 to 65"] + found["age above 65"] == 5
     assert found["sex male"] == 2
     assert sum(count for name, count in found.items() if name.startswith("size")) == 6
+
+
+def test_subjects_of_another_kind_are_told() -> None:
+    """Thirty subjects with voxels of 3 mm are not the thirty with 1 mm that the twin was tried on; the same are."""
+    rng = np.random.default_rng(11)
+
+    def tried(voxel_mm: float) -> list[HeldoutSubject]:
+        found = []
+        for n in range(30):
+            seen, last = rng.lognormal(2.0, 0.3, 2)
+            value = hidden_value(str(n), "visible_ml", 30.0, rng.lognormal(2.0, 0.3, 60), float(seen), float(last))
+            found.append(HeldoutSubject(str(n), (value,), float(last), voxel_mm + 0.1 * rng.random()))
+        return found
+
+    shift, same = shift_between(tried(1.0), tried(3.0)), shift_between(tried(1.0), tried(1.0))
+    assert shift is not None
+    assert same is not None
+    assert (shift.verdict, same.verdict) == ("covariate", "none")
+    assert "edge of the voxels" in shift.sentence()
+    assert shift_between(tried(1.0)[:5], tried(3.0)) is None
 
 
 def test_what_cannot_be_tested_is_said() -> None:
