@@ -10,7 +10,8 @@ asked, each by permutation of the patients' group:
 
     E(A, B) = 2 E|a - b| - E|a - a'| - E|b - b'|     (0 if and only if A and B have one distribution)
 
-A shift of x that carries y along leaves y - E[y | x] as it was, and so is told from one of y. Both p-values are
+A shift of x that carries y along leaves y - E[y | x] as it was, and so is told from one of y. Patients outside the
+reference's range of x are left out of the second question, since nothing is known of E[y | x] there. Both p-values are
 multiplied by two (Bonferroni).
 
 Source: Szekely, Rizzo, J Stat Plan Inference 143 (2013) 1249.
@@ -32,6 +33,8 @@ LEVEL: Final = 0.05
 FEWEST: Final = 10
 """Least number of patients in each group."""
 PERMUTATIONS: Final = 999
+_BEYOND: Final = 0.25
+"""Distance beyond the reference's range at which a patient still counts as like it, standard deviations."""
 _RIDGE: Final = 1e-3
 """Weight of the ridge, over the variance of a covariate, per patient."""
 
@@ -42,20 +45,21 @@ class Shift:
 
     Attributes:
         covariate_p: p-value of equal covariates, adjusted for two questions.
-        label_p: p-value of equal outcomes where covariates are alike, adjusted likewise.
+        label_p: p-value of equal outcomes where covariates are alike, adjusted likewise; None where too few patients
+            are like any of the reference to tell.
         furthest: name of the covariate whose means differ most, in pooled standard deviations.
         furthest_stds: that difference.
     """
 
     covariate_p: float
-    label_p: float
+    label_p: float | None
     furthest: str
     furthest_stds: float
 
     @property
     def verdict(self) -> Verdict:
         """Kind of shift that the p-values tell."""
-        which = (self.covariate_p <= LEVEL, self.label_p <= LEVEL)
+        which = (self.covariate_p <= LEVEL, self.label_p is not None and self.label_p <= LEVEL)
         return {(False, False): "none", (True, False): "covariate", (False, True): "label", (True, True): "both"}[which]
 
     def sentence(self) -> str:
@@ -63,9 +67,9 @@ class Shift:
         if self.verdict == "none":
             return "These patients look like those that the twin was tried on."
         where = f"most in {self.furthest} ({self.furthest_stds:+.1f} standard deviations)"
+        alike = "nothing tells how such patients do" if self.label_p is None else "like patients do alike"
         return {
-            "covariate": f"These patients differ from those that the twin was tried on, {where}; their outcomes are as "
-            "such patients' are.",
+            "covariate": f"These patients differ from those that the twin was tried on, {where}; {alike}.",
             "label": "Outcomes differ from those of like patients that the twin was tried on: its intervals may not "
             "hold here.",
             "both": f"These patients differ from those that the twin was tried on, {where}, and so do their outcomes "
@@ -101,8 +105,12 @@ def compare(
     spread = (y - expected_x).std(axis=0)
     spread = np.where(spread > 0.0, spread, 1.0)
     covariate = permuted(x / scale, u / scale, rng)
-    label = permuted((y - expected_x) / spread, (v - expected_u) / spread, rng)
-    return Shift(min(1.0, 2 * covariate), min(1.0, 2 * label), names[furthest], float(apart[furthest]))
+    inside = ((u >= x.min(axis=0) - _BEYOND * scale) & (u <= x.max(axis=0) + _BEYOND * scale)).all(axis=1)
+    label = None
+    if inside.sum() >= FEWEST:
+        rest = (v - expected_u)[inside] / spread
+        label = min(1.0, 2 * permuted((y - expected_x) / spread, rest, rng))
+    return Shift(min(1.0, 2 * covariate), label, names[furthest], float(apart[furthest]))
 
 
 def permuted(a: Values, b: Values, rng: np.random.Generator) -> float:

@@ -72,3 +72,12 @@ def test_a_handful_is_refused() -> None:
     x[0, 0] = np.nan
     with pytest.raises(ValueError, match="finite"):
         compare(NAMES, (x, y), (x, y), 1)
+
+
+def test_patients_unlike_any_of_the_reference_are_not_judged_by_outcome() -> None:
+    """Far outside what was tried a regression would extrapolate, and call its own error a change of the disease."""
+    rng = np.random.default_rng(10)
+    found = compare(NAMES, patients(60, rng), patients(30, rng, covariate=9.0), 1)
+    assert found.verdict == "covariate"
+    assert found.label_p is None
+    assert "nothing tells" in found.sentence()
