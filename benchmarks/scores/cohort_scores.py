@@ -11,8 +11,8 @@ import numpy as np
 from harness.record import Row
 from numpy.typing import NDArray
 
-from palpate.provenance import atomic_file
 from palpate.imaging.draw_scores import crps
+from palpate.provenance import atomic_file
 
 type Values = NDArray[np.float64]
 

@@ -189,10 +189,12 @@ def _take_streams(group: h5py.Group) -> tuple[StreamValue, ...]:
     names = [group[name].asstr()[:] for name in ("stream", "unit")]
     numbers = [np.asarray(group[name], dtype=np.float64) for name in ("acquired", "available", "value", "error")]
     rows = zip(*names, *numbers, strict=True)
-    return tuple(
-        StreamValue(str(stream), str(unit), *map(float, days_and_value), None if np.isnan(error) else float(error))
-        for stream, unit, *days_and_value, error in rows
-    )
+    return tuple(_stream_value(*row) for row in rows)
+
+
+def _stream_value(stream: str, unit: str, acquired: float, available: float, value: float, error: float) -> StreamValue:
+    known = None if np.isnan(error) else float(error)
+    return StreamValue(str(stream), str(unit), float(acquired), float(available), float(value), known)
 
 
 def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:

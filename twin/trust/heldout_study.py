@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +63,7 @@ def heldout_study(results: Path, settings: TwinSettings, facts: dict[str, Partic
             continue
         say(f"sub-{history.subject}: subject {number} of {len(files)}")
         try:
-            subjects.append(remembered(path, settings, lambda history=history: held_out(history, settings)))
+            subjects.append(remembered(path, settings, partial(held_out, history, settings)))
         except InputError as error:
             left_out[history.subject] = str(error)
     if not subjects:

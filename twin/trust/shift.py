@@ -60,7 +60,13 @@ class Shift:
     def verdict(self) -> Verdict:
         """Kind of shift that the p-values tell."""
         which = (self.covariate_p <= LEVEL, self.label_p is not None and self.label_p <= LEVEL)
-        return {(False, False): "none", (True, False): "covariate", (False, True): "label", (True, True): "both"}[which]
+        kinds: dict[tuple[bool, bool], Verdict] = {
+            (False, False): "none",
+            (True, False): "covariate",
+            (False, True): "label",
+            (True, True): "both",
+        }
+        return kinds[which]
 
     def sentence(self) -> str:
         """Return the finding for a person."""

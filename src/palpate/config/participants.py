@@ -101,12 +101,16 @@ def _participant(where: str, row: Mapping[str, str]) -> Participant:
     subject = next((cells[name] for name in _SUBJECT if cells.get(name)), "").removeprefix("sub-")
     if not subject:
         raise InputError(where, found="no subject", expected="a label in the column subject", advice="Fill it in.")
-    words = {
-        name: _word(where, name, cells.get(name, ""), known)
-        for name, known in (("sex", SEXES), ("mgmt", MGMT), ("idh", IDH))
-    }
-    numbers = {name: _number(where, name, cells.get(name, "")) for name in _NUMBERS}
-    return Participant(subject, **numbers, **words, scanner=cells.get("scanner") or None)
+    return Participant(
+        subject,
+        age=_number(where, "age", cells.get("age", "")),
+        sex=_word(where, "sex", cells.get("sex", ""), SEXES),
+        weight_kg=_number(where, "weight_kg", cells.get("weight_kg", "")),
+        creatinine=_number(where, "creatinine", cells.get("creatinine", "")),
+        mgmt=_word(where, "mgmt", cells.get("mgmt", ""), MGMT),
+        idh=_word(where, "idh", cells.get("idh", ""), IDH),
+        scanner=cells.get("scanner") or None,
+    )
 
 
 def _word(where: str, name: str, cell: str, known: Mapping[str, str]) -> str | None:
