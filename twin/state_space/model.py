@@ -86,7 +86,7 @@ class Model[U](Protocol):
 
 
 class Observation(Protocol):
-    """What one stream of measurements shows of a state."""
+    """One stream of measurements, as a function of the state."""
 
     @property
     def stream(self) -> str:

@@ -30,8 +30,8 @@ class HiddenValue:
         subject: BIDS label.
         quantity: name of the quantity, such as "visible_ml".
         days: days from the last scan that the twin got to the hidden one.
-        seen: what the hidden scan shows.
-        last: what the last scan before it shows.
+        seen: value that the hidden scan shows.
+        last: value that the scan before it shows.
         rank: share of the draws below `seen`, with half of those equal to it.
         held: whether the interval of each of LEVELS holds `seen`.
         median: median of the draws.
@@ -86,8 +86,8 @@ def hidden_value(subject: str, quantity: str, days: float, draws: Values, seen: 
         quantity: name of the quantity.
         days: days from the last scan that the twin got to the hidden one.
         draws: draws of what a scan would show, shape (n,).
-        seen: what the hidden scan shows.
-        last: what the scan before it shows.
+        seen: value that the hidden scan shows.
+        last: value that the scan before it shows.
     """
     ends = [np.quantile(draws, [0.5 - level / 2.0, 0.5 + level / 2.0]) for level in LEVELS]
     score = float(crps(draws[:, None], np.array([seen]))[0])

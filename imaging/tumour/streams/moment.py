@@ -75,7 +75,7 @@ def demand_past(where: str, name: str, moment: Moment, today: datetime.date) -> 
     Args:
         where: file and place in it, for errors.
         name: name of the column or key.
-        moment: what was read.
+        moment: moment that was read.
         today: date of today.
 
     Raises:
@@ -99,8 +99,8 @@ def demand_known_after(where: str, acquired: Moment, available: Moment) -> Momen
 
     Args:
         where: file and place in it, for errors.
-        acquired: when it was measured.
-        available: when it became known, as stated.
+        acquired: moment of the measurement.
+        available: stated moment at which it became known.
 
     Raises:
         InputError: it was known before it was measured.

@@ -25,8 +25,8 @@ class StatedValue:
         subject: BIDS label of the subject, without "sub-".
         stream: name of the stream.
         unit: its unit, as UCUM writes it.
-        acquired: when it was measured.
-        available: when it became known.
+        acquired: moment of the measurement.
+        available: moment at which it became known.
         value: the number.
         error: standard deviation of its error, in the unit; None where none is stated.
     """
