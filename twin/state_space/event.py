@@ -60,7 +60,7 @@ class Event:
 
 
 def standing(events: tuple[Event, ...], day: float = np.inf) -> tuple[Event, ...]:
-    """Return what is known on a day, by the day of acquisition: of several results for one time, the last available.
+    """Return the measurements known on a day, by their days; of several of one time the one that became known last.
 
     Args:
         events: measurements in any order.
