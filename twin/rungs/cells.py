@@ -33,7 +33,7 @@ type Values = NDArray[np.float64]
 
 DRIFT: Final = "proliferation_drift"
 """Name of the entry of the state with the drift b: the rate of growth is k exp(b)."""
-PROLIFERATION_NOISE: Final = "proliferation"
+PROLIFERATION_NOISE: Final = "ln k"
 """Name of the source of noise that moves the drift."""
 _NODES: Final = 12
 _SMOOTH: Final = 1.0

@@ -59,6 +59,16 @@ def ball_radius_mm(volume: float) -> float:
     return float(np.cbrt(3e3 * volume / (4.0 * np.pi)))
 
 
+def seen_on(history: TumourHistory, day: float) -> Mask:
+    """Return the visible tumour of the last scan until a day that shows any, else of the first, shape (i, j, k).
+
+    Args:
+        history: history of the tumour, on any grid.
+        day: days since the first scan.
+    """
+    return visible(history.scans[_scan_before(history, day)], history.edges_mm) & history.tissue
+
+
 def _scan_before(history: TumourHistory, day: float) -> int:
     """Return the number of the scan whose visible tumour an event of that day meets."""
     shows = [bool((visible(scan, history.edges_mm) & history.tissue).any()) for scan in history.scans]
@@ -68,7 +78,7 @@ def _scan_before(history: TumourHistory, day: float) -> int:
 
 def _place(history: TumourHistory, scan: int) -> tuple[Mask, Values]:
     """Return the visible tumour of a scan and the radius of each voxel, mm, shape (i, j, k) each."""
-    seen = visible(history.scans[scan], history.edges_mm) & history.tissue
+    seen = seen_on(history, history.scans[scan].day)
     radius_mm = ball_radius_mm(volume_ml(seen, history.edges_mm))
     return seen, signed_distance_mm(seen, history.edges_mm) + radius_mm
 
@@ -85,7 +95,7 @@ def _fraction(history: TumourHistory, one: Irradiation, seen: Mask, radii_mm: Va
 
 
 def _operation(history: TumourHistory, one: Surgery) -> DatedOperation:
-    seen = visible(history.scans[_scan_before(history, one.day)], history.edges_mm) & history.tissue
+    seen = seen_on(history, one.day)
     share = min(float((one.removed & seen).sum() / seen.sum()), MOST_REMOVED)
     removed_ml = volume_ml(one.removed & history.tissue, history.edges_mm)
     return DatedOperation(one.day, share, ball_radius_mm(removed_ml) if removed_ml > 0.0 else None)

@@ -91,8 +91,8 @@ class Shells:
         found = []
         for part, term in np.unique(np.stack([parts, terms]), axis=1).T:
             those = np.flatnonzero((parts == part) & (terms == term))
-            for block in np.array_split(those, -(-len(those) // _BLOCK)):
-                found.append(Walk(block, q[block], int(part), int(term), faces))
+            blocks = np.array_split(those, -(-len(those) // _BLOCK))
+            found += [Walk(block, q[block], int(part), int(term), faces) for block in blocks]
         return tuple(found)
 
 
