@@ -1,8 +1,8 @@
 """Displacement of a tumour's edge since the first scan, along its normal, in three shapes of low order.
 
-Lines along the normal of the edge S fan out with the distance d from it as in a ball of its volume, of radius R: a piece
-of S becomes larger by g(d) = (1 + d / R)^2. So a displacement eta in the normal direction gains the volume that is the
-integral over S and from 0 to eta of g, and with weights 1 / g the modes
+Lines along the normal of the edge S fan out with the distance d from it as in a ball of its volume, of radius R: a
+piece of S becomes larger by g(d) = (1 + d / R)^2. So a displacement eta in the normal direction gains the volume that
+is the integral over S and from 0 to eta of g, and with weights 1 / g the modes
 
     m_j = sum_voxels (share now - share then) psi_j V / g(d) / (area of S times the mean of psi_j^2)
 
@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.twin.lattice import nearest_in
@@ -29,7 +30,7 @@ type Values = NDArray[np.float64]
 
 MODES: Final = 3
 """Number of shapes."""
-_LAYER: Final = 1.5
+_LAYER: Final = 1.0
 """Half of the thickness of the layer around the edge, in voxels."""
 
 
@@ -63,19 +64,21 @@ def front_modes(history: TumourHistory, field: Field) -> FrontModes:
     """
     edges_mm, tissue = history.edges_mm, history.tissue
     seen = seen_on(history, history.scans[0].day)
-    half_mm = _LAYER * float(np.cbrt(np.prod(edges_mm)))
+    voxel_mm = float(np.cbrt(np.prod(edges_mm)))
     distance_mm = signed_distance_mm(seen, edges_mm)
-    layer = (np.abs(distance_mm) <= half_mm) & tissue
+    layer = (np.abs(distance_mm) <= _LAYER * voxel_mm) & tissue
     phi = field.at(np.argwhere(layer) * edges_mm)
     left, _, _ = np.linalg.svd(phi - phi.mean(axis=0), full_matrices=False)
     own = np.stack([np.ones(len(phi)), *(_signed(left[:, mode]) for mode in range(MODES - 1))])
     volume = np.zeros((MODES, *tissue.shape))
     volume[:, layer] = own
     spread = volume[(slice(None), *nearest_in(layer, edges_mm))][:, tissue]
-    # The layer's volume over its thickness is the area of the edge inside the tissue.
-    squares = (own**2).sum(axis=1) / (2.0 * half_mm)
+    # The gradient of a smooth indicator is the measure of area on the edge; where tissue ends there is no edge.
+    smooth = ndimage.gaussian_filter(seen.astype(np.float64)[nearest_in(tissue, edges_mm)], 1.0, mode="nearest")
+    slope = np.sqrt(sum(part**2 for part in np.gradient(smooth, *edges_mm)))[tissue]
+    squares = (spread**2 * slope).sum(axis=1)
     radius_mm = ball_radius_mm(volume_ml(seen, edges_mm))
-    fan = (np.maximum(radius_mm + distance_mm[tissue], half_mm / (2.0 * _LAYER)) / radius_mm) ** 2
+    fan = (np.maximum(radius_mm + distance_mm[tissue], 0.5 * voxel_mm) / radius_mm) ** 2
     return FrontModes(spread / fan / squares[:, None], seen[tissue].astype(np.float64))
 
 
