@@ -9,7 +9,8 @@ makes means, so the bounds hold, and the step asserts them. A state outside is t
 Continuous dependence (see certificate): growth and kills multiply differences by at most exp(k t), diffusion by at most
 one. A change of b by db changes growth by at most k / 4 |db| a day, as u (1 - u) <= 1/4. A change by dq of the mean
 number of steps of the random walk changes means of numbers in 0..1 by at most |dq|, the distance of two Poisson
-distributions, and one of ln D by q |d ln D|. A kill by K in total changes u by at most K exp(-K) |d ln K|.
+distributions, and one of ln D by q |d ln D|. A kill by K in total changes u by at most K exp(-K) |d ln K|. The
+number of terms of the walk changes with q, which adds at most shells.TAIL a day.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ from scipy import stats
 type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
-TAIL: Final = 1e-8
+TAIL: Final = 1e-7
 """Largest probability of more steps of the random walk than are summed."""
 _MOST: Final = 60.0
 """Largest mean number q of steps that is summed at once."""
-_BLOCK: Final = 64
+_BLOCK: Final = 256
 """Largest number of draws that are moved at once, so that their densities stay in a processor's cache."""
 _TERMS: Final = np.unique(np.ceil(np.geomspace(3.0, 130.0, 14)).astype(int))
 """Numbers of terms that are used. A draw's number depends on its own q alone, so that draws are independent."""
@@ -69,7 +69,8 @@ class Shells:
     @cached_property
     def volumes_ml(self) -> Values:
         """Volumes V of the shells, ml, shape (shells,)."""
-        return np.diff(4e-3 / 3.0 * np.pi * (np.arange(self.count + 1) * self.thickness_mm) ** 3)
+        edges_mm = np.arange(self.count + 1.0) * self.thickness_mm
+        return np.asarray(np.diff(edges_mm**3) * (4e-3 / 3.0 * np.pi))
 
     @property
     def rate_1_mm2(self) -> float:

@@ -48,15 +48,15 @@ class Dependence:
     rate_1_day: float
     by_theta: float
 
-    def bound(self, days: float, state: float | Values, theta: float | Values = 0.0) -> float | Values:
-        """Return the largest difference of two states after some days.
+    def bound(self, days: float, state: Values, theta: Values | float = 0.0) -> Values:
+        """Return the largest difference of two states after some days, shape (draws,).
 
         Args:
             days: days since the states differed by `state`.
-            state: largest difference of an entry of the states then.
-            theta: largest difference of an entry of the parameters.
+            state: largest difference of an entry of the states then, shape (draws,).
+            theta: largest difference of an entry of the parameters, shape (draws,).
         """
-        return np.exp(self.rate_1_day * days) * (state + self.by_theta * theta)
+        return np.asarray(np.exp(self.rate_1_day * days) * (state + self.by_theta * theta))
 
 
 def difference(one: Values, other: Values) -> Values:
