@@ -25,7 +25,7 @@ from palpate.twin.rungs.observed import FRONT_RADIUS
 from palpate.twin.rungs.radial import RADIUS_MM, RadialModel, radial_model
 from palpate.twin.rungs.regimen import DatedFraction, DatedOperation, Regimen
 from palpate.twin.rungs.shells import TAIL, Shells
-from palpate.twin.state_space.dependence import Box, dependence_warnings, difference
+from palpate.twin.state_space.dependence import ParameterBox, dependence_warnings, difference
 from palpate.units import days_to_s, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s
 from tests.laws.taylor import rates
 from tests.twin.small import history
@@ -220,7 +220,7 @@ def test_a_ball_on_the_lattice_grows_as_shells_say() -> None:
 @pytest.mark.parametrize("name", ["logistic", "radial"])
 def test_certificate_of_continuous_dependence(name: str) -> None:
     """Of random pairs in the box, none moves farther apart than exp(L t) (|x| + C |theta|); some come near."""
-    box, rng, draws = Box(1.5, 0.4), np.random.default_rng(3), 40
+    box, rng, draws = ParameterBox(1.5, 0.4), np.random.default_rng(3), 40
     model = logistic_model(SETTINGS, 20.0) if name == "logistic" else radial_model(SETTINGS, 15.0, Shells(40, 50.0))
     certificate = model.certificate(TREATED, 0.0, 12.0, box)
     one = rng.uniform(-box.reach, box.reach, (draws, len(model.parameters)))

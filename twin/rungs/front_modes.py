@@ -70,9 +70,9 @@ def front_modes(history: TumourHistory, field: Field) -> FrontModes:
     phi = field.at(np.argwhere(layer) * edges_mm)
     left, _, _ = np.linalg.svd(phi - phi.mean(axis=0), full_matrices=False)
     own = np.stack([np.ones(len(phi)), *(_signed(left[:, mode]) for mode in range(MODES - 1))])
-    volume = np.zeros((MODES, *tissue.shape))
-    volume[:, layer] = own
-    spread = volume[(slice(None), *nearest_in(layer, edges_mm))][:, tissue]
+    number = np.zeros(tissue.shape, dtype=np.int64)
+    number[layer] = np.arange(len(phi))
+    spread = own[:, number[nearest_in(layer, edges_mm)][tissue]]
     # The gradient of a smooth indicator is the measure of area on the edge; where tissue ends there is no edge.
     smooth = ndimage.gaussian_filter(seen.astype(np.float64)[nearest_in(tissue, edges_mm)], 1.0, mode="nearest")
     slope = np.sqrt(sum(part**2 for part in np.gradient(smooth, *edges_mm)))[tissue]

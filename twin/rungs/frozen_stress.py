@@ -44,7 +44,7 @@ class FrozenStress:
 
     def on(self, day: float) -> Values:
         """Return the patterns of the piece that holds a day, shape (1 + modes, n); the first one's before it."""
-        return self.patterns[max(int(np.searchsorted(self.days, day, side="right")) - 1, 0)]
+        return np.asarray(self.patterns[max(int(np.searchsorted(self.days, day, side="right")) - 1, 0)])
 
 
 def frozen_stress(

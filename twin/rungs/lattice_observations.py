@@ -1,4 +1,4 @@
-"""What the streams of measurements show of the lattice rung's states."""
+"""Observations of the lattice rung's states by each stream of measurements."""
 
 from __future__ import annotations
 

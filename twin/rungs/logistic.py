@@ -23,9 +23,9 @@ from palpate.twin.dynamics import kills_1_g
 from palpate.twin.priors import ALPHA, KILL, PROLIFERATION, Unknown
 from palpate.twin.rungs.cells import DRIFT, PROLIFERATION_NOISE, CellRates, cell_priors, cell_rates, drifted, natural
 from palpate.twin.rungs.observed import BURDEN, ENHANCING_VOLUME, FLAIR_VOLUME, StreamObservation, log_column
-from palpate.twin.rungs.regimen import Piece, Regimen
+from palpate.twin.rungs.regimen import Regimen, TreatmentPiece
 from palpate.twin.state_space.advance import daily
-from palpate.twin.state_space.dependence import Box, Dependence
+from palpate.twin.state_space.dependence import Dependence, ParameterBox
 from palpate.twin.state_space.model import StateBound
 from palpate.units import days_to_s, per_day_to_per_s
 
@@ -45,7 +45,7 @@ ENHANCING: Final = (0.65, 0.4)
 """Median and spread of the logarithm of the enhancing volume over the burden, those of the radial rung's
 prior after 45 days (docs/theory/state-space.md)."""
 FLAIR: Final = (1.35, 0.17)
-"""The same of the volume that is bright on FLAIR."""
+"""Median and spread of the logarithm of the volume on FLAIR over the burden, from the same draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class LogisticModel:
 
         return (volume(ENHANCING_RATIO), volume(FLAIR_RATIO), volume(None))
 
-    def certificate(self, u: Regimen, t0: float, t1: float, box: Box) -> Dependence:
+    def certificate(self, u: Regimen, t0: float, t1: float, box: ParameterBox) -> Dependence:
         """Return Lipschitz constants of the step between two days, for (z, b) and all parameters, in maximum norms.
 
         L = k_max exp(drift), and C sums k L t for ln k, and 1 + K for each ln K, times the parameters' prior standard
@@ -171,7 +171,7 @@ def logistic_model(settings: TwinSettings, burden_ml: float, burden_log_std: flo
     return LogisticModel(settings, cell_priors(first, settings))
 
 
-def _log_survival(piece: Piece, rates: CellRates) -> Values:
+def _log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
     """Return the logarithm of the share that survives the events at the beginning of a piece, shape (draws,)."""
     total = np.zeros(len(rates.growth_1_day))
     for operation in piece.operations:

@@ -55,10 +55,10 @@ from palpate.twin.rungs.observed import (
     StreamObservation,
     log_column,
 )
-from palpate.twin.rungs.regimen import Piece, Regimen
-from palpate.twin.rungs.shells import Shells, Walk
+from palpate.twin.rungs.regimen import Regimen, TreatmentPiece
+from palpate.twin.rungs.shells import RandomWalk, Shells
 from palpate.twin.state_space.advance import daily
-from palpate.twin.state_space.dependence import Box, Dependence
+from palpate.twin.state_space.dependence import Dependence, ParameterBox
 from palpate.twin.state_space.model import StateBound
 from palpate.units import m2_s_to_mm2_day, mm2_day_to_m2_s, per_day_to_per_s
 
@@ -169,7 +169,7 @@ class RadialModel:
             StreamObservation(FRONT_RADIUS, ("front_radius_mm",), radius_mm),
         )
 
-    def certificate(self, u: Regimen, t0: float, t1: float, box: Box) -> Dependence:
+    def certificate(self, u: Regimen, t0: float, t1: float, box: ParameterBox) -> Dependence:
         """Return Lipschitz constants of the step between two days, for (u, b) and all parameters, in maximum norms.
 
         With k the largest rate and q = 3 D / h^2 the largest number of steps of the random walk a day, L = k + k / 4. C
@@ -201,7 +201,9 @@ class RadialModel:
         radii = [one.radius_mm for one in u.operations if one.radius_mm is not None and one.day <= day]
         return np.asarray(self.shells.radii_mm < max(radii, default=0.0))
 
-    def _between(self, density: Values, rates: CellRates, walk: Walk, u: Regimen, span: tuple[float, float]) -> Values:
+    def _between(
+        self, density: Values, rates: CellRates, walk: RandomWalk, u: Regimen, span: tuple[float, float]
+    ) -> Values:
         """Return the density of a block after a time in which no cavity is made but at its beginning."""
         since = span[0]
         for piece in u.pieces(*span, daily(*span)):
@@ -214,7 +216,7 @@ class RadialModel:
             since = middle
         return _grown(density, rates, since, span[1])
 
-    def _treated(self, density: Values, piece: Piece, rates: CellRates) -> Values:
+    def _treated(self, density: Values, piece: TreatmentPiece, rates: CellRates) -> Values:
         """Return the density after the events at the beginning of a piece; balls were removed before."""
         for one in piece.operations:
             if one.radius_mm is None:

@@ -89,7 +89,7 @@ class DatedOperation:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TreatmentPiece:
     """Time between two events.
 
     Attributes:
@@ -125,8 +125,12 @@ class Regimen:
         Raises:
             InputError: dates of one kind that do not ascend, or an amount of a drug that is negative or not finite.
         """
-        for name, kind in zip(STREAMS, (self.fractions, self.drug_doses, self.operations), strict=True):
-            days = [one.day for one in kind]
+        kinds = (
+            [one.day for one in self.fractions],
+            [one.day for one in self.drug_doses],
+            [one.day for one in self.operations],
+        )
+        for name, days in zip(STREAMS, kinds, strict=True):
             for before, after in zip((-np.inf, *days), days, strict=False):
                 if not before <= after < np.inf:
                     _refuse(name, after, f"day {after:g} after day {before:g}", "dates in order")
@@ -156,7 +160,7 @@ class Regimen:
             tuple(replace(one, day=one.day + by[SURGERY]) for one in self.operations),
         )
 
-    def pieces(self, t0: float, t1: float, cuts: tuple[float, ...] = ()) -> tuple[Piece, ...]:
+    def pieces(self, t0: float, t1: float, cuts: tuple[float, ...] = ()) -> tuple[TreatmentPiece, ...]:
         """Return the pieces of a time with no event inside, in order.
 
         Args:
@@ -164,10 +168,10 @@ class Regimen:
             t1: last day, after the first; its events belong to the time after it.
             cuts: further days at which pieces end.
         """
-        events = {one.day for one in (*self.fractions, *self.operations)}
+        events = {one.day for one in self.fractions} | {one.day for one in self.operations}
         days = sorted({t0, t1, *(day for day in (*events, *cuts) if t0 < day < t1)})
         return tuple(
-            Piece(
+            TreatmentPiece(
                 first,
                 last,
                 tuple(one for one in self.operations if one.day == first),

@@ -64,7 +64,7 @@ class Shells:
     @cached_property
     def radii_mm(self) -> Values:
         """Radii of the shells' middles, mm, shape (shells,)."""
-        return (np.arange(self.count) + 0.5) * self.thickness_mm
+        return np.asarray((np.arange(self.count) + 0.5) * self.thickness_mm)
 
     @cached_property
     def volumes_ml(self) -> Values:
@@ -77,7 +77,7 @@ class Shells:
         """Largest rate at which cells leave a shell at unit diffusivity, that of the innermost, 1/mm2."""
         return 3.0 / self.thickness_mm**2
 
-    def walks(self, diffusivity_mm2_day: Values, closed: Mask) -> tuple[Walk, ...]:
+    def walks(self, diffusivity_mm2_day: Values, closed: Mask) -> tuple[RandomWalk, ...]:
         """Return diffusion by steps of a day or less, for blocks of draws that are much alike.
 
         Args:
@@ -93,12 +93,12 @@ class Shells:
         for part, term in np.unique(np.stack([parts, terms]), axis=1).T:
             those = np.flatnonzero((parts == part) & (terms == term))
             blocks = np.array_split(those, -(-len(those) // _BLOCK))
-            found += [Walk(block, q[block], int(part), int(term), faces) for block in blocks]
+            found += [RandomWalk(block, q[block], int(part), int(term), faces) for block in blocks]
         return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class RandomWalk:
     """Diffusion of a block of draws.
 
     Attributes:

@@ -24,7 +24,7 @@ SLACK: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class ParameterBox:
     """Set on which Lipschitz constants hold.
 
     Attributes:

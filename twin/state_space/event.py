@@ -60,7 +60,7 @@ class Event:
 
 
 def standing(events: tuple[Event, ...], day: float = np.inf) -> tuple[Event, ...]:
-    """Return what is known on a day, by the day of acquisition: of several results for one time, the last available.
+    """Return what is known on a day, in the order of acquisition; of results for one time the last available counts.
 
     Args:
         events: measurements in any order.

@@ -86,7 +86,7 @@ class Model[U](Protocol):
 
 
 class Observation(Protocol):
-    """What one stream of measurements shows of a state."""
+    """Observation of a state by one stream of measurements."""
 
     @property
     def stream(self) -> str:
