@@ -60,7 +60,7 @@ class Event:
 
 
 def standing(events: tuple[Event, ...], day: float = np.inf) -> tuple[Event, ...]:
-    """Return the measurements known on a day, by their days; of several of one time the one that became known last.
+    """Return what is known on a day, in the order of acquisition; of results for one time the last available counts.
 
     Args:
         events: measurements in any order.

@@ -86,7 +86,7 @@ class Model[U](Protocol):
 
 
 class Observation(Protocol):
-    """One stream of measurements, as a function of the state."""
+    """Observation of a state by one stream of measurements."""
 
     @property
     def stream(self) -> str:

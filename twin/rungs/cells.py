@@ -1,0 +1,240 @@
+"""Growth and death of cells at the parameters of many draws, in closed form between events.
+
+With the density u over its largest value, p, growth under drugs of concentrations C_d and sensitivities s_d is
+
+    p' = k p (1 - p) - sum_d s_d C_d(t) p,
+
+    p(t1) = a p / (1 + b p),     a = exp(k tau - sum_d K_d),     b = c + a - 1,
+    c = integral over t0..t1 of K'(t) exp(k (t - t0) - K(t)) dt,     K(t) = sum_d s_d E_d(t0, t).
+
+Without a drug c = 0. In the logit z = ln(p / (1 - p)) the same is z(t1) = z + ln a - ln(1 + c exp(z)). Since a > 0 and
+c >= 0, p stays within 0..1. A fraction of dose d leaves the share exp(-alpha d (1 + d / (alpha / beta))).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.twin import TwinSettings
+from palpate.solvers.growth.mechanics.quadrature import gauss
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, reaction_panels
+from palpate.twin.dynamics import CENTURY_DAYS, kills_1_g, pharmacokinetics
+from palpate.twin.priors import ALPHA, KILL, PROLIFERATION, Unknown, kill_prior
+from palpate.twin.rungs.regimen import Regimen
+from palpate.units import days_to_s, mg_to_kg, per_s_to_per_day, s_to_days
+
+type Values = NDArray[np.float64]
+
+DRIFT: Final = "proliferation_drift"
+"""Name of the entry of the state with the drift b: the rate of growth is k exp(b)."""
+PROLIFERATION_NOISE: Final = "ln k"
+"""Name of the source of noise that moves the drift."""
+_NODES: Final = 12
+_SMOOTH: Final = 1.0
+"""Largest exponent of growth and of kill in a piece for which _NODES nodes interpolate exponentials to rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellRates:
+    """Rates of growth and death of every draw.
+
+    Attributes:
+        growth_1_day: rate k exp(b), 1/day, shape (draws,).
+        alpha_1_gy: radiosensitivity alpha, 1/Gy, shape (draws,).
+        kill_1_g: kill by one gram of each drug, 1/g, shape (draws, drugs).
+        alpha_beta_gy: ratio alpha / beta, gray.
+        courses: course of each drug, of those that were given.
+        drugs: column of `kill_1_g` of each course.
+        unit_kg_s_m3: exposure to one gram of each course's drug.
+    """
+
+    growth_1_day: Values
+    alpha_1_gy: Values
+    kill_1_g: Values
+    alpha_beta_gy: float
+    courses: tuple[DrugCourse, ...]
+    drugs: tuple[int, ...]
+    unit_kg_s_m3: tuple[float, ...]
+
+    def of(self, draws: NDArray[np.int64]) -> CellRates:
+        """Return the rates of some draws.
+
+        Args:
+            draws: numbers of the draws, shape (some,).
+        """
+        return replace(
+            self,
+            growth_1_day=self.growth_1_day[draws],
+            alpha_1_gy=self.alpha_1_gy[draws],
+            kill_1_g=self.kill_1_g[draws],
+        )
+
+    def log_survival(self, dose_gy: Values) -> Values:
+        """Return the logarithm of the surviving share after a fraction, shape (places, draws).
+
+        Args:
+            dose_gy: dose d at each place, gray, shape (places,).
+        """
+        return -(dose_gy * (1.0 + dose_gy / self.alpha_beta_gy))[:, None] * self.alpha_1_gy
+
+    def acting(self, t0: float, t1: float) -> bool:
+        """Return whether any drug is present between two days."""
+        return any(course.acts(days_to_s(t0), days_to_s(t1)) for course in self.courses)
+
+    def flow(self, t0: float, t1: float) -> tuple[Values, Values]:
+        """Return ln a and c of the time between two days without an event, shape (draws,) each."""
+        grown = self.growth_1_day * (t1 - t0)
+        if not self.acting(t0, t1):
+            return grown, np.zeros_like(grown)
+        given = _exposures(self.courses, self.unit_kg_s_m3, t0, t1)
+        kill = self.kill_1_g[:, list(self.drugs)]
+        if len(self.courses) == 1 and grown.max() <= _SMOOTH and kill.max() * given.whole[0] <= _SMOOTH:
+            by_growth = np.exp(np.multiply.outer(self.growth_1_day, given.nodes_days))
+            by_kill = kill * np.exp(-kill * given.nodes_g)
+            return grown - kill @ given.whole, np.einsum(
+                "di,ij,dj->d", by_growth, given.table_g, by_kill, optimize=True
+            )
+        inner = np.multiply.outer(self.growth_1_day, given.since)
+        inner -= kill @ given.until
+        np.exp(inner, out=inner)
+        inner *= kill @ given.rates
+        return grown - kill @ given.whole, inner @ given.weights
+
+
+@dataclass(frozen=True, slots=True)
+class _Exposures:
+    """Exposures over an interval, in grams: an exposure of one gram is that to one gram from dose to infinity.
+
+    Attributes:
+        since: Gauss points after the beginning, days, shape (q,).
+        weights: weights of the Gauss points, days, shape (q,).
+        rates: exposure a day at each point, grams a day, shape (drugs, q).
+        until: exposure from the beginning to each point, grams, shape (drugs, q).
+        whole: exposure over the interval, grams, shape (drugs,).
+        nodes_days: Chebyshev nodes of the time since the beginning, days, shape (m,).
+        nodes_g: Chebyshev nodes of the exposure to the first drug, grams, shape (m,).
+        table_g: integral of the first drug's rate times both nodes' Lagrange polynomials, grams, shape (m, m). With it
+            the integral of exp(k t - s E) over E takes 2 m exponentials instead of q.
+    """
+
+    since: Values
+    weights: Values
+    rates: Values
+    until: Values
+    whole: Values
+    nodes_days: Values
+    nodes_g: Values
+    table_g: Values
+
+
+@lru_cache(maxsize=4096)
+def _exposures(courses: tuple[DrugCourse, ...], units: tuple[float, ...], t0: float, t1: float) -> _Exposures:
+    start_s, end_s = days_to_s(t0), days_to_s(t1)
+    times_s, weights_s = gauss(reaction_panels(courses, start_s, end_s))
+    per = np.array(units)[:, None]
+    rates = np.stack([one.dynamics.effect(one.concentration(times_s)) for one in courses]) / per
+    until = np.stack([one.exposure(start_s, times_s) for one in courses]) / per
+    whole = np.array([float(one.exposure(start_s, np.array(end_s))) for one in courses]) / np.array(units)
+    since, weights, rates = s_to_days(times_s - start_s), s_to_days(weights_s), days_to_s(rates)
+    nodes_days, by_time = _lagrange(since, t1 - t0)
+    nodes_g, by_exposure = _lagrange(until[0], float(whole[0]))
+    table = by_time.T @ ((weights * rates[0])[:, None] * by_exposure)
+    return _Exposures(since, weights, rates, until, whole, nodes_days, nodes_g, table)
+
+
+def _lagrange(points: Values, length: float) -> tuple[Values, Values]:
+    """Return Chebyshev nodes of 0..length, shape (m,), and their Lagrange polynomials at points, shape (points, m)."""
+    angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+    orders = np.arange(_NODES)
+    if length <= 0.0:  # less than the smallest number of an exposure
+        return np.zeros(_NODES), np.full((len(points), _NODES), 1.0 / _NODES)
+    at = np.arccos(np.clip(2.0 * points / length - 1.0, -1.0, 1.0))
+    scale = np.where(orders, 2.0, 1.0) / _NODES
+    values = np.cos(np.multiply.outer(at, orders)) * scale @ np.cos(np.multiply.outer(orders, angles))
+    return 0.5 * length * (1.0 + np.cos(angles)), values
+
+
+def cell_priors(first: Sequence[Unknown], settings: TwinSettings) -> tuple[Unknown, ...]:
+    """Return parameters, followed by the radiosensitivity and the kill by every drug of the settings.
+
+    A small rung has them whether the treatment was given or not, since it may be planned.
+
+    Args:
+        first: parameters of growth.
+        settings: settings of the twin, with the priors.
+    """
+    alpha = Unknown(ALPHA, float(np.log(settings.alpha_1_gy.median)), settings.alpha_1_gy.log_std)
+    return (*first, alpha, *(kill_prior(drug, settings) for drug in sorted(settings.drugs)))
+
+
+def natural(parameters: Sequence[Unknown], theta: Values, name: str) -> Values:
+    """Return one parameter of every draw, in its own unit, shape (draws,).
+
+    Args:
+        parameters: parameters in the order of theta.
+        theta: parameters as standard normal numbers, shape (draws, parameters).
+        name: name of the parameter.
+    """
+    at = [one.name for one in parameters].index(name)
+    return parameters[at].natural(parameters[at].mean + parameters[at].std * theta[:, at])
+
+
+def cell_rates(
+    parameters: Sequence[Unknown], theta: Values, drift: Values, u: Regimen, settings: TwinSettings
+) -> CellRates:
+    """Return the rates of every draw.
+
+    Args:
+        parameters: parameters in the order of theta.
+        theta: parameters as standard normal numbers, shape (draws, parameters).
+        drift: drift b, shape (draws,).
+        u: treatment.
+        settings: settings of the twin.
+
+    Raises:
+        InputError: a drug is not in the settings.
+    """
+    names = tuple(sorted(settings.drugs))
+    for drug in u.drugs:
+        kill_prior(drug, settings)
+    kills = [natural(parameters, theta, KILL + drug) for drug in names]
+    return CellRates(
+        per_s_to_per_day(natural(parameters, theta, PROLIFERATION)) * np.exp(drift),
+        natural(parameters, theta, ALPHA),
+        np.stack(kills, axis=1) if kills else np.zeros((len(theta), 0)),
+        settings.alpha_beta_gy,
+        tuple(_course(u, drug, settings) for drug in u.drugs),
+        tuple(names.index(drug) for drug in u.drugs),
+        tuple(map(float, kills_1_g(u.drugs, settings))),
+    )
+
+
+def drifted(drift: Values, noise: Values, days: float, settings: TwinSettings) -> tuple[Values, Values]:
+    """Return the drift within a step and at its end, shape (draws,) each.
+
+    Within the step it is the mean of a Brownian motion whose ends are known, the middle of both.
+
+    Args:
+        drift: drift b at the beginning, shape (draws,).
+        noise: increment of the Brownian motion over the root of the step's length, shape (draws,).
+        days: length of the step.
+        settings: settings of the twin, with the drift after a hundred days.
+    """
+    moved = settings.proliferation_log_std_per_100_days * np.sqrt(days / CENTURY_DAYS) * noise
+    return drift + 0.5 * moved, drift + moved
+
+
+def _course(u: Regimen, drug: str, settings: TwinSettings) -> DrugCourse:
+    doses = [one for one in u.drug_doses if one.drug == drug]
+    return DrugCourse(
+        drug,
+        tuple(days_to_s(one.day) for one in doses),
+        tuple(mg_to_kg(one.amount_mg) for one in doses),
+        pharmacokinetics(settings.drugs[drug]),
+    )
