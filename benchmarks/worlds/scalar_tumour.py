@@ -2,8 +2,8 @@
 
     d ln V = k (1 - V / K) dt + s dW,     ln V falls by alpha d at a dose d.
 
-Between doses the growth has a closed form; the noise of a step is added at its end, so that ln V has a normal transition
-whose mean is known.
+Between doses the growth has a closed form; the noise of a step is added at its end, so that ln V has a normal
+transition whose mean is known.
 """
 
 from __future__ import annotations

@@ -29,6 +29,10 @@ class GaussianBelief:
         """Return mean and covariance."""
         return self.mean, self.covariance
 
+    def is_finite(self) -> bool:
+        """Return whether all numbers are finite."""
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.covariance).all())
+
     def draws(self, count: int, rng: np.random.Generator) -> Values:
         """Return draws of z, shape (count, n).
 
@@ -54,6 +58,10 @@ class EnsembleBelief:
     def moments(self) -> tuple[Values, Values]:
         """Return mean and covariance."""
         return self.members.mean(axis=0), np.atleast_2d(np.cov(self.members, rowvar=False))
+
+    def is_finite(self) -> bool:
+        """Return whether all numbers are finite."""
+        return bool(np.isfinite(self.members).all())
 
     def draws(self, count: int, rng: np.random.Generator) -> Values:
         """Return members in random order, all of them once before any twice, shape (count, n).
@@ -87,6 +95,10 @@ class ParticleBelief:
     def moments(self) -> tuple[Values, Values]:
         """Return mean and covariance."""
         return weighted_moments(self.z, self.log_weights)
+
+    def is_finite(self) -> bool:
+        """Return whether the particles that have a weight are finite."""
+        return bool(np.isfinite(self.z[np.isfinite(self.log_weights)]).all() and np.isfinite(self.log_weights).any())
 
     def draws(self, count: int, rng: np.random.Generator) -> Values:
         """Return particles by their weights, shape (count, n).

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -124,7 +124,7 @@ def _spans[U](setup: AssimilationSetup[U], begin: float, end: float) -> tuple[Sp
         return ()
     count = int(np.ceil((end - begin) / setup.filter.longest_step_days)) if setup.drifts else 1
     ends = [float(day) for day in np.linspace(begin, end, count + 1)]
-    return tuple(Span(*pair) for pair in zip(ends[:-1], ends[1:], strict=True))
+    return tuple(Span(*pair) for pair in pairwise(ends))
 
 
 def _treated[U](setup: AssimilationSetup[U], begin: float, end: float) -> str:
@@ -133,7 +133,7 @@ def _treated[U](setup: AssimilationSetup[U], begin: float, end: float) -> str:
 
 def _told(event: Event) -> str:
     numbers = np.concatenate([event.value, event.error.ravel()]).astype(np.float64)
-    return f"{event.stream} {event.acquired!r} {numbers.tobytes().hex()}"
+    return f"{event.stream} {event.acquired!r} {hashlib.sha256(numbers.tobytes()).hexdigest()}"
 
 
 def _digest(*parts: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-import numpy as np
-
 from palpate.twin.assimilation.belief import Belief
 from palpate.twin.assimilation.course import Operation, Visit
 from palpate.twin.assimilation.ensemble import EnsembleFilter
@@ -62,7 +60,7 @@ def through(
         belief, innovation = own.apply(belief, operation, past)
         past = (*past, operation)
         found += [] if innovation is None else [innovation]
-        if not all(np.isfinite(moment).all() for moment in belief.moments()):
+        if not belief.is_finite():
             raise RuntimeError(f"the model gave numbers that are not finite: {operation}")
     return belief, tuple(found)
 

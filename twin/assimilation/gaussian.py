@@ -120,7 +120,8 @@ def linearised(function: Function, mean: Values, covariance: Values, within: Fun
     """
     half = DIFFERENCE * np.maximum(np.sqrt(np.maximum(np.diag(covariance), 0.0)), np.abs(mean))
     half[half == 0.0] = DIFFERENCE
-    points = within(np.concatenate([mean[None], mean + np.diag(half), mean - np.diag(half)]))
+    at = within(mean[None])
+    points = within(np.concatenate([at, at + np.diag(half), at - np.diag(half)]))
     values = function(points)
     above, below = np.split(points[1:], 2)
     up, down = np.split(values[1:], 2)

@@ -130,7 +130,7 @@ def _left_out[U](
         elif id(one) not in standing_ones:
             yield QualityWarning(
                 "result-replaced",
-                f"{one.stream} of day {one.acquired:g}: the result of day {one.available:g} was replaced by a later one.",
+                f"{one.stream} of day {one.acquired:g}: that of day {one.available:g} was replaced by a later result.",
                 "The record keeps it and uses the later one.",
             )
         elif one.acquired < 0.0:

@@ -176,7 +176,8 @@ def _record(header: dict[str, Any], arrays: Arrays) -> LifelongRecord:
 
 def _checkpoint(number: int, told: dict[str, Any], arrays: Arrays) -> VisitCheckpoint:
     kind = _KINDS[told["kind"]]
-    belief = kind(*(arrays[f"checkpoint-{number}/{name}"] for name in _fields(kind)), tuple(told["memory"]))
+    found: dict[str, Any] = {name: arrays[f"checkpoint-{number}/{name}"] for name in _fields(kind)}
+    belief = kind(**found, memory=tuple(told["memory"]))
     sizes = [size for _, _, m, _ in told["innovations"] for size in (m, m, m * m)]
     parts = iter(_parts(arrays[f"checkpoint-{number}/innovations"], sizes))
     innovations = tuple(

@@ -109,7 +109,8 @@ class SequentialMonteCarlo[U]:
             power: power of the likelihood of the last operation, where it is a measurement.
         """
         at = self._joint.parameters
-        z, memory, total = self._joint.begin(chances[:, :at]), (), np.zeros(len(chances))
+        memory: Memory = ()
+        z, total = self._joint.begin(chances[:, :at]), np.zeros(len(chances))
         for number, operation in enumerate(operations, 1):
             if isinstance(operation, Look):
                 total += self._log_density(z, operation) * (power if number == len(operations) else 1.0)

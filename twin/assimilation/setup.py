@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -105,7 +106,7 @@ class Regimes:
         if not np.isfinite(days).all() or any(day < 0.0 for day in days) or sorted(set(days)) != days:
             raise ValueError(f"expected switches of regimes on ascending days from 0 on, found {days}")
         names = [self.first, *(name for _, name in self.switches)]
-        if any(before == after for before, after in zip(names, names[1:], strict=False)):
+        if any(before == after for before, after in pairwise(names)):
             raise ValueError(f"expected another regime at each switch, found {' then '.join(names)}")
         if not 0.0 <= self.similarity <= 1.0:
             raise ValueError(f"expected a similarity of 0 to 1, found {self.similarity}")

@@ -7,8 +7,8 @@ events with m numbers each:
     bias        the mean of all e  ~  N(0, 1 / (n m)), two-sided,
     whiteness   Q = n (n + 2) sum_k r_k^2 / (n - k),    r_k = sum_t e_t^T e_(t-k) / sum_t e_t^T e_t,
 
-Q after Ljung and Box (1978). Its distribution under independence is drawn, since the asymptotic one is wrong for the few
-events of a patient.
+Q after Ljung and Box (1978). Its distribution under independence is drawn, since the asymptotic one is wrong for the
+few events of a patient.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _portmanteau(white: Values) -> Values:
     for lag in range(1, min(LAGS, n // 2) + 1):
         r = np.sum(white[:, lag:] * white[:, :-lag], axis=(1, 2)) / total
         found += r**2 / (n - lag)
-    return n * (n + 2.0) * found
+    return np.asarray(n * (n + 2.0) * found)
 
 
 @lru_cache(maxsize=256)

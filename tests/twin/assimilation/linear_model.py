@@ -34,9 +34,11 @@ class LinearModel:
     noises: tuple[str, ...] = ("left", "right")
 
     def start(self, theta: Values) -> Values:
+        """Return x on day 0."""
         return OFFSET + theta @ START.T
 
     def step(self, x: Values, theta: Values, u: Pushes, t0: float, t1: float, noise: Values) -> Values:
+        """Return x on day t1."""
         moved = x @ turn(t1 - t0).T + (t1 - t0) * theta @ FORCE.T + np.sqrt(t1 - t0) * noise @ NOISE.T
         moved[:, 0] += sum(push for day, push in u if t0 <= day < t1)
         return moved
@@ -51,9 +53,11 @@ class LinearLook:
 
     @property
     def quantities(self) -> tuple[str, ...]:
+        """Name the numbers."""
         return tuple(f"number_{at}" for at in range(len(self.matrix)))
 
     def h(self, x: Values, theta: Values) -> Values:
+        """Return H (x, theta)."""
         return np.concatenate([x, theta], axis=1) @ self.matrix.T
 
 

@@ -65,10 +65,9 @@ def test_numbers_that_are_none(value: float, error: float, message: str) -> None
 def test_a_duplicate_visit() -> None:
     """The same value given twice counts once, and it is said."""
     record = _assimilated(*VISITS, VISITS[1])
-    assert [str(one) for one in record.warnings] == [
-        "volume of day 10 was given twice with the same value and is used once. "
-        "Take the second one out if the visit is a duplicate."
-    ]
+    (said,) = record.warnings
+    assert said.code == "result-repeated"
+    assert said.sentence == "volume of day 10 was given twice with the same value and is used once."
     assert len(record.innovations) == len(VISITS)
 
 
