@@ -1,4 +1,4 @@
-"""Innovations of simulated patients: as large as expected, and independent of one another.
+"""Size and independence of the innovations of simulated patients.
 
 Each patient is drawn from the priors of a rung of the twin, with noise, and measured by its streams. The filter gets
 the measurements one after the other. Where filter and model are right, normalised innovations are independent N(0, 1):

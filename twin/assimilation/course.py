@@ -66,7 +66,7 @@ class Visit:
 
     Attributes:
         day: day of the measurements.
-        operations: what happens after the visit before, until all measurements of the day are used.
+        operations: operations after the visit before, until all measurements of the day are used.
         key: digest of everything until then.
     """
 

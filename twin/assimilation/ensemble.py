@@ -30,7 +30,7 @@ class EnsembleGain:
     """Update of an ensemble by one measurement, which also updates earlier states of the same members.
 
     Attributes:
-        shown: what each member shows, minus the mean, shape (N, m).
+        shown: numbers that each member shows, minus their mean, shape (N, m).
         corrections: S^-1 (y + v_i - h(z_i)), shape (N, m).
         taper: rho between states and numbers of the measurement, shape (states, m); None for none.
         innovation: the measurement beside its prediction.
@@ -76,7 +76,7 @@ class EnsembleFilter[U]:
 
         Args:
             belief: belief before.
-            operation: what happens.
+            operation: operation to apply.
             past: all operations before, which this filter does not need.
         """
         del past

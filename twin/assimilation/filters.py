@@ -27,7 +27,7 @@ class BeliefFilter(Protocol):
 
         Args:
             belief: belief before.
-            operation: what happens.
+            operation: operation to apply.
             past: all operations before, from day 0 on.
         """
 
@@ -49,7 +49,7 @@ def through(
     Args:
         own: filter.
         belief: belief before.
-        operations: what happens, in order.
+        operations: operations in order.
         past: all operations before, from day 0 on.
 
     Raises:

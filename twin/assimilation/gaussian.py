@@ -69,7 +69,7 @@ class GaussianFilter[U]:
 
         Args:
             belief: belief before.
-            operation: what happens.
+            operation: operation to apply.
             past: all operations before, which a Kalman filter does not need.
         """
         del past

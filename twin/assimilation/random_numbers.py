@@ -16,7 +16,7 @@ def generator(seed: int, *purpose: object) -> np.random.Generator:
 
     Args:
         seed: seed of the filter.
-        purpose: what the numbers are for, such as a stream and a day; each by its text.
+        purpose: parts of the purpose, such as a stream and a day, each by its text.
     """
     text = "/".join([str(seed), *map(repr, purpose)])
     key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")

@@ -13,7 +13,7 @@ from palpate.twin.state_space.event import Event
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VisitCheckpoint:
-    """What was known after the measurements of one day.
+    """Belief after the measurements of one day, and its origin.
 
     Attributes:
         day: day of the measurements.
@@ -38,8 +38,8 @@ class LifelongRecord:
         setup_digest: digest of the setup of the last assimilation.
         day: day of the last assimilation.
         events: all measurements ever given, replaced and unused ones too.
-        checkpoints: what was known after each visit, in order of days.
-        warnings: what the last assimilation found worth saying.
+        checkpoints: beliefs after each visit, in order of days.
+        warnings: remarks of the last assimilation on its measurements.
     """
 
     subject: str

@@ -85,7 +85,7 @@ class SequentialMonteCarlo[U]:
 
         Args:
             belief: belief before.
-            operation: what happens.
+            operation: operation to apply.
             past: all operations before, from day 0 on.
         """
         if isinstance(operation, Look):
@@ -105,7 +105,7 @@ class SequentialMonteCarlo[U]:
 
         Args:
             chances: standard normal numbers of each path, shape (N, d).
-            operations: what happens, in order.
+            operations: operations in order.
             power: power of the likelihood of the last operation, where it is a measurement.
         """
         at = self._joint.parameters
