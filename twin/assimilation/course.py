@@ -119,10 +119,11 @@ def _switches[U](setup: AssimilationSetup[U]) -> Iterator[RegimeSwitch]:
 
 
 def _spans[U](setup: AssimilationSetup[U], begin: float, end: float) -> tuple[Span, ...]:
-    """Return one span, or even ones where parameters drift."""
+    """Return one span, or even ones where noise or drift would be one jump over a long time."""
     if end <= begin:
         return ()
-    count = int(np.ceil((end - begin) / setup.filter.longest_step_days)) if setup.drifts else 1
+    random = bool(setup.drifts or setup.model.noises)
+    count = int(np.ceil((end - begin) / setup.filter.longest_step_days)) if random else 1
     ends = [float(day) for day in np.linspace(begin, end, count + 1)]
     return tuple(Span(*pair) for pair in pairwise(ends))
 

@@ -32,13 +32,13 @@ class FilterSettings:
         members: number N of members or particles of the last two.
         seed: seed of their random numbers.
         spread: distance a of the unscented filter's points from the mean, over the root of the number of unknowns.
-        longest_step_days: longest step in which a drift is one jump, days.
+        longest_step_days: longest step in which noise or a drift is one jump, days.
     """
 
-    method: Method = "unscented"
+    method: Method = "sequential"
     members: int = 400
     seed: int = 0
-    spread: float = 1.0
+    spread: float = 0.25
     longest_step_days: float = 10.0
 
     def __post_init__(self) -> None:

@@ -73,7 +73,9 @@ def turn(days: float) -> Values:
 
 def linear_setup(method: Method, members: int = 400, seed: int = 0) -> AssimilationSetup[Pushes]:
     lines = tuple((day, f"push {amount}") for day, amount in PUSHES)
-    return AssimilationSetup(LinearModel(), LOOKS, PUSHES, lines, FilterSettings(method, members, seed))
+    return AssimilationSetup(
+        LinearModel(), LOOKS, PUSHES, lines, FilterSettings(method, members, seed, longest_step_days=100.0)
+    )
 
 
 def events_of(

@@ -32,7 +32,7 @@ def _record(
     method: Method, noise: float, doses: Doses, seen: tuple[tuple[float, float], ...], members: int, seed: int
 ) -> LifelongRecord:
     setup = AssimilationSetup(
-        ScalarTumour(noise), (LogVolume(),), doses, (), FilterSettings(method, members, seed=seed)
+        ScalarTumour(noise), (LogVolume(),), doses, (), FilterSettings(method, members, seed, longest_step_days=1000.0)
     )
     return assimilate(setup, begin_record(setup, "sub-01"), _events(seen), seen[-1][0])
 
