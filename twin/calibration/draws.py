@@ -27,6 +27,7 @@ from palpate.progress import say, track
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.errors import FrontErrors
+from palpate.twin.weighted_draws import effective, systematic
 
 type Values = NDArray[np.float64]
 
@@ -176,12 +177,6 @@ def _front_error(
     return q, q * (steps @ zeta[: len(steps) * r].reshape(len(steps), r))
 
 
-def effective(log_weights: Values) -> float:
-    """Return the effective number of weighted draws over their number, (sum w)^2 / (N sum w^2)."""
-    w = np.exp(log_weights - log_weights.max())
-    return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
-
-
 def _power_of(log_weights: Values) -> float:
     """Largest power up to one of the weights that leaves EFFECTIVE of the draws that have any weight."""
     log_weights = log_weights[np.isfinite(log_weights)]
@@ -194,18 +189,3 @@ def _power_of(log_weights: Values) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if effective(middle * log_weights) >= EFFECTIVE else (low, middle)
     return low
-
-
-def systematic(log_weights: Values, rng: np.random.Generator, count: int | None = None) -> NDArray[np.int64]:
-    """Return indices of draws; each occurs in proportion to its weight, to within one (systematic resampling).
-
-    Args:
-        log_weights: logarithms of the weights, shape (n,).
-        rng: generator of random numbers.
-        count: number of indices; None for n.
-    """
-    w = np.exp(log_weights - log_weights.max())
-    ends = np.cumsum(w / w.sum())
-    wanted = len(w) if count is None else count
-    places = (np.arange(wanted) + rng.random()) / wanted
-    return np.minimum(np.searchsorted(ends, places), len(w) - 1)

@@ -1,0 +1,1 @@
+"""Assimilation: the twin's state and parameters follow the patient's measurements, one visit after the other."""
