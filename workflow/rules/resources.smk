@@ -3,7 +3,7 @@
 import os
 
 from palpate.cluster.problem_size import sizes_of_mesh
-from palpate.cluster.requests import inversion_minutes, output_mb, rank_mb, ranks_of
+from palpate.cluster.requests import inversion_minutes, output_mb, rank_mb, ranks_of, twin_rank_mb, twin_ranks
 
 DRAWS = {"draws": settings.inversion.samples}
 LAUNCHED_BY = "PALPATE_LAUNCHER"
@@ -49,6 +49,40 @@ def memory_of_ranks(wildcards, threads, attempt):
 def inversion_time(wildcards, threads, attempt):
     """Return the time of a session's inversion, min."""
     return inversion_minutes(sizes(wildcards), ranks(wildcards, threads), attempt=attempt)
+
+
+def ranks_of_twin(made):
+    """Return the ranks of a tumour's step, by the tumours whose output `made` is missing once the step is ready.
+
+    Jobs that run elsewhere take one rank, or what the profile says (set-threads).
+    """
+
+    def threads(wildcards):
+        here = workflow.is_main_process and workflow.local_exec
+        missing = sum(not Path(made.format(subject=one)).exists() for one in twins)
+        return twin_ranks(workflow.resource_settings.cores if here else None, missing)
+
+    return threads
+
+
+def twin_launcher(wildcards, threads):
+    """Return how several ranks are started; none for one, which needs no launcher."""
+    return launcher(wildcards) if threads > 1 else None
+
+
+def memory_of_twin(wildcards, threads, attempt):
+    """Return the memory of all ranks of a tumour's calibration or forecast, MiB."""
+    return threads * twin_rank_mb(threads, attempt=attempt)
+
+
+def memory_of_twin_rank(wildcards, threads, attempt):
+    """Return the memory of each of several ranks, which may lie on several nodes, MiB; none for one rank."""
+    return twin_rank_mb(threads, attempt=attempt) if threads > 1 else None
+
+
+def start_of_twin(wildcards, resources, threads):
+    """Return the words that start the ranks of a tumour's calibration or forecast, before the command."""
+    return f"{resources.mpi} -n {threads}" if resources.get("mpi") else ""
 
 
 def with_draws(least_mb):

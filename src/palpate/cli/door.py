@@ -93,11 +93,12 @@ def _demand_one_process(command: str) -> None:
     """
     if command in ON_RANKS or launcher_size() == 1:
         return
+    *others, last = ON_RANKS
     raise InputError(
         f"palpate {command}",
         found=f"{launcher_size()} copies of the command, started by a launcher of MPI ranks",
         expected="one process",
-        advice=f"Start it without mpiexec or srun; ranks share the work of {' and '.join(ON_RANKS)} alone.",
+        advice=f"Start it without mpiexec or srun; ranks share the work of {', '.join(others)} and {last} alone.",
     )
 
 
