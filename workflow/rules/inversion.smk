@@ -6,8 +6,7 @@ rule invert:
         directory(MRE),
     log:
         f"{LOGS}_invert.log",
-    benchmark:
-        f"{LOGS}_invert.tsv"
+    priority: critical
     conda:
         "../../envs/palpate.yaml"
     threads: 64

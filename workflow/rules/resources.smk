@@ -51,6 +51,19 @@ def inversion_time(wildcards, threads, attempt):
     return inversion_minutes(sizes(wildcards), ranks(wildcards, threads), attempt=attempt)
 
 
+# A tumour's steps wait for one another and share few cores; inversions fill all that are left. Started last, a tumour
+# would be what everybody waits for at the end.
+FIRST = 2
+
+
+def critical(wildcards):
+    """Return the priority of a session's step up to its stiffness: first where a tumour's history waits for it."""
+    if wildcards.subject not in twins:
+        return 0
+    awaited = inverted_session(wildcards.subject)
+    return FIRST if awaited is not None and awaited.session == wildcards.session else 0
+
+
 def ranks_of_twin(made):
     """Return the ranks of a tumour's step, by the tumours whose output `made` is missing once the step is ready.
 

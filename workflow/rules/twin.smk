@@ -7,6 +7,7 @@ rule tumour:
         record=HISTORY_RECORD,
     log:
         f"{TWIN_LOGS}_tumour.log",
+    priority: FIRST
     conda:
         "../../envs/palpate.yaml"
     threads: 1
@@ -37,8 +38,7 @@ rule calibrate:
         directory(CALIBRATION),
     log:
         f"{TWIN_LOGS}_calibrate.log",
-    benchmark:
-        f"{TWIN_LOGS}_calibrate.tsv"
+    priority: FIRST
     conda:
         "../../envs/palpate.yaml"
     threads: ranks_of_twin(CALIBRATION)
@@ -91,6 +91,7 @@ rule forecast:
         directory(FORECAST),
     log:
         f"{TWIN_LOGS}_forecast.log",
+    priority: FIRST
     conda:
         "../../envs/palpate.yaml"
     threads: ranks_of_twin(FORECAST)
