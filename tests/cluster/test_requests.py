@@ -12,6 +12,7 @@ from palpate.cluster.requests import (
     MOST_TWIN_RANKS,
     UNKNOWN_MINUTES,
     UNKNOWN_RANK_MB,
+    inversion_cores,
     inversion_minutes,
     output_mb,
     rank_mb,
@@ -98,3 +99,11 @@ def test_sizes_are_those_of_the_mesh(tmp_path: Path) -> None:
 def test_a_tumour_takes_its_share_of_the_cores(cores: int | None, waiting: int, ranks: int) -> None:
     """One rank left a core idle for half of the demo; more ranks than cores for each of many tumours waste both."""
     assert twin_ranks(cores, waiting) == ranks
+
+
+@pytest.mark.parametrize(
+    ("cores", "beside", "taken"), [(2, True, 1), (2, False, 2), (8, True, 4), (1, True, 1), (None, True, 64)]
+)
+def test_an_inversion_leaves_half_of_the_cores_to_a_tumour(cores: int | None, *, beside: bool, taken: int) -> None:
+    """On all cores, it waits for a calibration on one of them, and the other one is idle."""
+    assert inversion_cores(cores, beside=beside) == taken

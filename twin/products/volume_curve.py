@@ -105,17 +105,17 @@ def past_curve(calibration: Calibration, comm: MPI.Comm = MPI.COMM_SELF) -> list
     model = _dynamics(calibration)
     days = [scan.day for scan in calibration.history.scans]
     inside = days_between(days[0], days[-1], days)
-    for number in dealt(calibration.draws.looked_at, comm):
+    for number in dealt(calibration.draws.looked_at.tolist(), comm):
         xi = calibration.draws.xi[number]
         state, _ = model.start(xi)
-        found.look(int(number), days[0], state)
+        found.look(number, days[0], state)
         for interval, (first, last) in enumerate(pairwise(days)):
             stops = [*(day for day in inside if first < day < last), last]
             seconds = tuple(days_to_s(day - first) for day in stops)
             followed = replace(model.models[interval], observations_s=seconds)
             states = followed.forecast(model.parameters(xi, interval), state).states
             for day, one in zip(stops, states, strict=True):
-                found.look(int(number), day, one)
+                found.look(number, day, one)
             state = states[-1]
     return found.rows(comm)
 

@@ -9,7 +9,7 @@ rule invert:
     priority: critical
     conda:
         "../../envs/palpate.yaml"
-    threads: 64
+    threads: cores_of_inversion
     resources:
         mpi=launcher,
         tasks=ranks,

@@ -3,7 +3,15 @@
 import os
 
 from palpate.cluster.problem_size import sizes_of_mesh
-from palpate.cluster.requests import inversion_minutes, output_mb, rank_mb, ranks_of, twin_rank_mb, twin_ranks
+from palpate.cluster.requests import (
+    inversion_cores,
+    inversion_minutes,
+    output_mb,
+    rank_mb,
+    ranks_of,
+    twin_rank_mb,
+    twin_ranks,
+)
 
 DRAWS = {"draws": settings.inversion.samples}
 LAUNCHED_BY = "PALPATE_LAUNCHER"
@@ -64,16 +72,30 @@ def critical(wildcards):
     return FIRST if awaited is not None and awaited.session == wildcards.session else 0
 
 
-def ranks_of_twin(made):
-    """Return the ranks of a tumour's step, by the tumours whose output `made` is missing once the step is ready.
+def cores_here():
+    """Return the cores that jobs share; None where they run elsewhere, with what the profile says (set-threads)."""
+    return workflow.resource_settings.cores if workflow.is_main_process and workflow.local_exec else None
 
-    Jobs that run elsewhere take one rank, or what the profile says (set-threads).
+
+def cores_of_inversion(wildcards):
+    """Return the cores of a session's inversion."""
+    here = (wildcards.subject, wildcards.session)
+    awaited = {one: inverted_session(one) for one in twins}
+    beside = any(one is None or (subject, one.session) != here for subject, one in awaited.items())
+    return inversion_cores(cores_here(), beside=beside)
+
+
+def ranks_of_twin(made):
+    """Return the ranks of a tumour's step, by what is still to be made once the step is ready.
+
+    Args:
+        made: output of the step; it has the same bytes on any number of ranks.
     """
 
     def threads(wildcards):
-        here = workflow.is_main_process and workflow.local_exec
-        missing = sum(not Path(made.format(subject=one)).exists() for one in twins)
-        return twin_ranks(workflow.resource_settings.cores if here else None, missing)
+        wanted = [made.format(subject=one) for one in twins]
+        wanted += [MRE.format(subject=subject, session=session) for subject, session in sessions]
+        return twin_ranks(cores_here(), sum(not Path(one).exists() for one in wanted))
 
     return threads
 
