@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.twin import DrugSettings, TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
+from palpate.solvers.dealt import dealt, dealt_back
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.space.voxels import Voxels
@@ -47,6 +49,8 @@ LOGIT_LIMIT: Final = 60.0
 """Largest absolute logit of a density, beyond which the exponential would overflow and the density does not change."""
 WAVE: Final = float(np.sqrt(6.0))
 """Width of Ablowitz and Zeppetella's travelling wave over sqrt(D / k)."""
+DEALT: Final = 8
+"""Number of directions in the blocks that ranks share, however many ranks there are."""
 _KG_A_GRAM: Final = 1e-3
 _M3_A_LITRE: Final = 1e-3
 
@@ -155,13 +159,22 @@ class Dynamics:
             found.append(state)
         return tuple(found)
 
-    def tangents(self, xi: Values) -> tuple[tuple[Values, ...], tuple[Values, ...]]:
-        """Return densities at the scans and their derivatives by xi, shapes (n,) and (n, size) each. Collective."""
+    def tangents(self, xi: Values, comm: MPI.Comm = MPI.COMM_SELF) -> tuple[tuple[Values, ...], tuple[Values, ...]]:
+        """Return densities at the scans and their derivatives by xi, shapes (n,) and (n, size) each. Collective.
+
+        Args:
+            xi: unknowns, shape (size,).
+            comm: ranks to share the directions, each with the same voxels; derivatives have the same bits for every
+                number of them.
+        """
         state, by = self.start(xi)
         states, derivatives = [state], [by]
         for interval, model in enumerate(self.models):
-            directions = self._directions(xi, interval, by)
-            (state,), (by,) = model.tangents(self.parameters(xi, interval), state, directions)
+            blocks = [part for one in self._directions(xi, interval, by) for part in one.parts(DEALT)]
+            own = dealt(blocks, comm)
+            (state,), (changes,) = model.tangents(self.parameters(xi, interval), state, own)
+            ends = np.cumsum([part.density.shape[1] for part in own])[:-1]
+            by = np.concatenate(dealt_back(np.split(changes, ends, axis=1) if own else [], comm), axis=1)
             states.append(state)
             derivatives.append(by)
         return tuple(states), tuple(derivatives)

@@ -138,8 +138,8 @@ class GrowthModel:
         Args:
             parameters: parameters of the tumour.
             density: density u at the beginning, shape (n,).
-            directions: directions V in blocks, at least one block. Directions of one block should change the same
-                unknowns, since an unknown that none of them changes costs nothing.
+            directions: directions V in blocks; none gives changes of shape (n, 0). Directions of one block should
+                change the same unknowns, since an unknown that none of them changes costs nothing.
 
         Returns:
             The density at each observation, shape (n,), and its changes in the directions' order, shape (n, p).
@@ -153,7 +153,7 @@ class GrowthModel:
                 current, by = segment, self._coupled(parts, segment, changes)
             if operation is None:
                 states.append(run.density)
-                found.append(np.concatenate(changes, axis=1))
+                found.append(np.concatenate([np.zeros((self.space.size, 0)), *changes], axis=1))
             else:
                 run.density, along = operation.linearised(run.density)
                 changes = [along(change, part) for change, part in zip(changes, by, strict=True)]

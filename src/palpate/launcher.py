@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,6 +105,8 @@ def _end_slurm_step(after_s: float) -> None:
     tasks, job, step = (os.environ.get(f"SLURM_{name}", "") for name in ("STEP_NUM_TASKS", "JOB_ID", "STEP_ID"))
     if not tasks.isdigit() or int(tasks) < 2 or not (job and step):
         return
+    import subprocess  # half of what the supervisor of every command would import
+
     with suppress(OSError):
         subprocess.Popen(
             ["sh", "-c", f"sleep {after_s:g}; exec scancel --quiet {job}.{step}"],

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from palpate.cluster.problem_size import ProblemSize, sizes_of_mesh
-from palpate.cluster.requests import UNKNOWN_MINUTES, UNKNOWN_RANK_MB, inversion_minutes, output_mb, rank_mb, ranks_of
+from palpate.cluster.requests import (
+    MOST_TWIN_RANKS,
+    UNKNOWN_MINUTES,
+    UNKNOWN_RANK_MB,
+    inversion_cores,
+    inversion_minutes,
+    output_mb,
+    rank_mb,
+    ranks_of,
+    twin_ranks,
+)
 
 BRAIN_2_MM = (13**3, 11**3)
 BRAIN_1_25_MM = (21**3, 19**3)
@@ -81,3 +91,19 @@ def test_sizes_are_those_of_the_mesh(tmp_path: Path) -> None:
     (size,) = sizes_of_mesh(tmp_path)
     assert size == ProblemSize(5808, 8, 2197, 1331, 2)
     assert size.works == 16
+
+
+@pytest.mark.parametrize(
+    ("cores", "waiting", "ranks"), [(2, 1, 2), (2, 2, 1), (8, 2, 4), (8, 50, 1), (64, 1, MOST_TWIN_RANKS), (None, 1, 1)]
+)
+def test_a_tumour_takes_its_share_of_the_cores(cores: int | None, waiting: int, ranks: int) -> None:
+    """One rank left a core idle for half of the demo; more ranks than cores for each of many tumours waste both."""
+    assert twin_ranks(cores, waiting) == ranks
+
+
+@pytest.mark.parametrize(
+    ("cores", "beside", "taken"), [(2, True, 1), (2, False, 2), (8, True, 4), (1, True, 1), (None, True, 64)]
+)
+def test_an_inversion_leaves_half_of_the_cores_to_a_tumour(cores: int | None, *, beside: bool, taken: int) -> None:
+    """On all cores, it waits for a calibration on one of them, and the other one is idle."""
+    assert inversion_cores(cores, beside=beside) == taken

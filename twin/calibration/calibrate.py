@@ -13,7 +13,7 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.head import demand_head
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.solvers.growth.space.voxels import Voxels, voxels
+from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace, Statistics, laplace
 from palpate.twin.dynamics import dynamics
@@ -21,7 +21,7 @@ from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import TwinLattice, lattice, on_lattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.observation.likelihood import observations
-from palpate.twin.outline import Outline, outline
+from palpate.twin.outline import outline
 from palpate.twin.priors import Unknowns, unknowns
 from palpate.twin.stiffness import coarse_stiffness
 from palpate.twin.stress import Stress, first_stress
@@ -102,7 +102,7 @@ def calibrate(
     Args:
         history: images and treatment; treatment after the last scan matters to the forecast only.
         settings: settings of the twin; None for the defaults.
-        comm: ranks to share the work; the result is the same on every rank and for every number of them.
+        comm: ranks to share the work; the result has the same bits on every rank and for every number of them.
 
     Raises:
         InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug, unusable
@@ -133,7 +133,7 @@ def calibrated(
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
     problem = problem.under(found.stress)
-    drawn = draw(_whole(problem, coarse), found, settings, comm)
+    drawn = draw(problem, found, settings, comm)
     return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 
 
@@ -143,35 +143,21 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     Args:
         coarse: history on the lattice, with its stiffness or none.
         settings: settings of the twin.
-        comm: ranks to share the voxels.
+        comm: ranks to share the directions of tangents; each has all voxels.
     """
     edge = outline(coarse, settings)
     rates = growth_shapes(coarse, settings)
-    place = _place(coarse, comm)
+    place = voxels(coarse.tissue, mm_to_m(coarse.edges_mm))
     stress, elastic_system = None, None
     if settings.mechanics:
         stress, elastic_system = first_stress(coarse, settings, place)
+        stress = comm.bcast(stress)
     modes = 0 if stress is None else stress.modes
     layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1], modes)
     model = dynamics(coarse, edge, rates, layout, settings, place)
     seen = observations(coarse, layout, settings)
-    return CalibrationProblem(model, seen, settings.front_error_mm, elastic_system=elastic_system).under(stress)
-
-
-def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
-    return voxels(coarse.tissue, mm_to_m(coarse.edges_mm), comm)
-
-
-def _whole(problem: CalibrationProblem, coarse: TumourHistory) -> CalibrationProblem:
-    """Return this problem with all voxels on every rank, so that draws need no communication. Collective."""
-    own, settings = problem.dynamics, problem.observations.settings
-    halo = own.place.space.halo
-    if halo.comm.size == 1:
-        return problem
-    edge = Outline(*map(halo.gathered, (own.outline.base, own.outline.distance_mm, own.outline.shapes_mm)))
-    rates, place = halo.gathered(own.growth_shapes), _place(coarse, MPI.COMM_SELF)
-    alone = dynamics(coarse, edge, rates, own.unknowns, settings, place)
-    return replace(problem, dynamics=alone, elastic_system=None).under(problem.stress)
+    plain = CalibrationProblem(model, seen, settings.front_error_mm, elastic_system=elastic_system, comm=comm)
+    return plain.under(stress)
 
 
 def _calibration(

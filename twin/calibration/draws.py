@@ -24,6 +24,7 @@ from scipy.special import logsumexp
 
 from palpate.config.twin import TwinSettings
 from palpate.progress import say, track
+from palpate.solvers.dealt import dealt, dealt_back
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.errors import FrontErrors
@@ -96,11 +97,10 @@ def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, co
     half, precision = np.linalg.cholesky(found.covariance), np.linalg.inv(found.covariance)
 
     def weighed(every: list[Values], what: str = "") -> list[_Particle]:
-        own = every[comm.rank :: comm.size]
+        own = dealt(every, comm)
         done = [_weighed(problem, found, precision, xi) for xi in (track(own, what, len(own)) if what else own)]
         # All ranks go on with the same numbers, each from one of them: last bits decide alike.
-        parts = comm.allgather(done)
-        return [parts[number % comm.size][number // comm.size] for number in range(len(every))]
+        return dealt_back(done, comm)
 
     def moved(particles: list[_Particle], power: float, step: float) -> tuple[list[_Particle], float]:
         proposals, chances = [], []
@@ -151,8 +151,8 @@ def looked_at(count: int) -> NDArray[np.int64]:
 
 def _pasts(problem: CalibrationProblem, every: list[Values], comm: MPI.Comm) -> NDArray[np.float32]:
     """Return densities at every scan, shape (draws, scans, n). Collective."""
-    parts = comm.allgather([np.stack(problem.states(xi)).astype(np.float32) for xi in every[comm.rank :: comm.size]])
-    return np.stack([parts[number % comm.size][number // comm.size] for number in range(len(every))])
+    own = [np.stack(problem.states(xi)).astype(np.float32) for xi in dealt(every, comm)]
+    return np.stack(dealt_back(own, comm))
 
 
 def _weighed(problem: CalibrationProblem, found: Laplace, precision: Values, xi: Values) -> _Particle:

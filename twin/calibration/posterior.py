@@ -12,10 +12,11 @@ of the linearised problem times its prior,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
@@ -49,6 +50,8 @@ class CalibrationProblem:
         front_error_mm: size q of the front model error, mm after 100 days.
         stress: stress that slows invasion; None if the twin has no mechanics.
         elastic_system: elastic system with which the stress is renewed; None keeps the stress as it is.
+        comm: ranks that share the directions of tangents. Each of them has all voxels, so that a forecast has the same
+            bits on any number of ranks.
     """
 
     dynamics: Dynamics
@@ -56,18 +59,16 @@ class CalibrationProblem:
     front_error_mm: float
     stress: Stress | None = None
     elastic_system: Mechanics | None = None
+    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_SELF)
 
     def states(self, xi: Values) -> tuple[Values, ...]:
-        """Return the densities at the scans on all tissue voxels, on every rank, shape (n,) each. Collective."""
-        return tuple(self.dynamics.place.space.halo.gathered(one) for one in self.dynamics.states(xi))
+        """Return the densities at the scans on all tissue voxels, shape (n,) each."""
+        return self.dynamics.states(xi)
 
     def tangents(self, xi: Values) -> tuple[tuple[Values, ...], Values]:
         """Return the densities at the scans, shape (n,) each, and the Jacobian J of F, shape (m, p). Collective."""
-        states, by = self.dynamics.tangents(xi)
-        halo = self.dynamics.place.space.halo
-        whole = tuple(halo.gathered(one) for one in states)
-        changes = tuple(halo.gathered(one) for one in by)
-        return whole, self.observations.derivative(whole, changes, xi, self.dynamics.unknowns)
+        states, by = self.dynamics.tangents(xi, self.comm)
+        return states, self.observations.derivative(states, by, xi, self.dynamics.unknowns)
 
     def stressed(self, xi: Values) -> CalibrationProblem:
         """Return this problem with the stress computed along the growth at xi, whose invasion it slows. Collective."""
@@ -80,7 +81,7 @@ class CalibrationProblem:
         for interval, model in enumerate(own.models):
             mean, state = followed(self.elastic_system, slowing, model, own.unstressed(xi, interval), state)
             patterns[interval] = pattern(self.elastic_system, mean, modes)
-        return self.under(replace(self.stress, patterns=patterns))
+        return self.under(replace(self.stress, patterns=self.agreed(patterns)))
 
     def under(self, stress: Stress | None) -> CalibrationProblem:
         """Return this problem under a known stress."""
@@ -110,7 +111,7 @@ class CalibrationProblem:
         Every rank computes the same, but not to the last bit where machines or libraries differ. If one rank took
         another branch for that reason, the others would wait for it for ever.
         """
-        agreed: T = self.dynamics.place.space.halo.comm.bcast(own)
+        agreed: T = self.comm.bcast(own)
         return agreed
 
 

@@ -106,7 +106,7 @@ def mass_effect(
     Args:
         calibration: calibration of the tumour.
         forecasts: forecasts of later days.
-        comm: ranks to share the draws of the stiffness; the result is the same for every number of them.
+        comm: ranks to share the draws of the stiffness; the result has the same bits for every number of them.
     """
     if calibration.stress is None:
         return None
@@ -151,20 +151,27 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
     history, stiffnesses = calibration.history, calibration.stress.log_draws
     factors = swellings_pa(calibration.settings, len(calibration.draws.xi)) / LAMBDA_PA
     sizes = [np.zeros(day.densities.shape, dtype=np.float32) for day in days]
-    sums = np.zeros((len(days), int(history.tissue.sum()), 3))
-    for number in range(comm.rank, len(stiffnesses), comm.size):
-        elastic_system = displacement_system_of(history, calibration.settings, stiffnesses[number])
-        for at, day in enumerate(days):
-            mine = np.arange(number, len(day.draws), len(stiffnesses))
-            for pair in np.array_split(mine, max(1, -(-len(mine) // 2))):
-                moved = elastic_system.displacements_m(day.densities[pair].astype(np.float64))
-                moved *= factors[day.draws[pair], None, None]
-                sizes[at][pair] = lengths_mm(moved)
-                sums[at] += moved.sum(axis=0)
-        say(f"displacement by stiffness {number + 1} of {len(stiffnesses)}")
+    total = np.zeros((len(days), int(history.tissue.sum()), 3))
+    # Sums of the stiffness' draws are added in their order, so that they round alike on any number of ranks.
+    for first in range(0, len(stiffnesses), comm.size):
+        sums = None
+        if (number := first + comm.rank) < len(stiffnesses):
+            elastic_system = displacement_system_of(history, calibration.settings, stiffnesses[number])
+            sums = np.zeros_like(total)
+            for at, day in enumerate(days):
+                mine = np.arange(number, len(day.draws), len(stiffnesses))
+                for pair in np.array_split(mine, max(1, -(-len(mine) // 2))):
+                    moved = elastic_system.displacements_m(day.densities[pair].astype(np.float64))
+                    moved *= factors[day.draws[pair], None, None]
+                    sizes[at][pair] = lengths_mm(moved)
+                    sums[at] += moved.sum(axis=0)
+        for one in comm.allgather(sums):
+            if one is not None:
+                total += one
+        say(f"displacement by stiffness {min(first + comm.size, len(stiffnesses))} of {len(stiffnesses)}")
     sizes = [comm.allreduce(one) for one in sizes]
     axes = history.affine_mm[:3, :3] / history.edges_mm
-    means = [m_to_mm(one @ axes.T) / len(day.draws) for one, day in zip(comm.allreduce(sums), days, strict=True)]
+    means = [m_to_mm(one @ axes.T) / len(day.draws) for one, day in zip(total, days, strict=True)]
     return tuple(Displaced(day.day, size, mean, around) for day, size, mean in zip(days, sizes, means, strict=True))
 
 

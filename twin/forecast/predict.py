@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.solvers.dealt import dealt, dealt_back
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import voxels
@@ -139,9 +140,9 @@ def predict(
     Args:
         calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
         day: day of the forecast, counted from the first scan; it must be after the last.
-        comm: ranks to share the voxels.
+        comm: ranks to share the draws; the forecast has the same bits on every rank and for every number of them.
         on_the_way: days between the last scan and this one on which `look` is called too, ascending.
-        look: function that is called with each draw's density on those days and on the last.
+        look: function that is called with the density of each draw of this rank on those days and on the last.
 
     Raises:
         InputError: the day is not after the last scan.
@@ -155,52 +156,51 @@ def predict(
             expected=f"a day after the last scan, which was on day {last:g}",
             advice="Ask for a later day.",
         )
-    future = _Future(calibration, comm)
+    future = _Future(calibration)
     pieces = max(1, int(np.ceil((day - last) / DRIFT_DAYS)))
     days = np.linspace(last, day, pieces + 1)
-    future.stress(days)
+    future.stress(days, comm)
     found = []
-    for number in range(len(calibration.draws.xi)):
+    for number in dealt(range(len(calibration.draws.xi)), comm):
         rng = np.random.default_rng([settings.seed, 1, number])
         for one, density in future.advanced(number, days, on_the_way, rng):
             if look is not None:
                 look(number, one, density)
         found.append(density.astype(np.float32))
-    return Forecast(day, np.stack(found), calibration)
+    return Forecast(day, np.stack(dealt_back(found, comm)), calibration)
 
 
 class _Future:
     """Model after the last scan, and what changes from draw to draw."""
 
-    def __init__(self, calibration: Calibration, comm: MPI.Comm) -> None:
+    def __init__(self, calibration: Calibration) -> None:
         whole = calibration.history
         self._calibration, self._history, self._settings = calibration, whole, calibration.settings
-        self._place = voxels(whole.tissue, mm_to_m(whole.edges_mm), comm)
+        self._place = voxels(whole.tissue, mm_to_m(whole.edges_mm))
         self._white = self._place.from_volume(whole.white)
         self._names = drugs(whole)
         self._kill_1_g = kills_1_g(self._names, self._settings)
         self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
         points = np.argwhere(whole.tissue) * whole.edges_mm
         self._phi = calibration.field.at(points)
-        halo = self._place.space.halo
-        self._rates = growth_shapes(calibration.history, calibration.settings)[halo.start : halo.start + halo.own]
+        self._rates = growth_shapes(calibration.history, calibration.settings)
         self._nearest = nearest_in(whole.tissue, whole.edges_mm)
         self._stress: tuple[Values, ...] = ()
 
-    def stress(self, days: Values) -> None:
+    def stress(self, days: Values, comm: MPI.Comm) -> None:
         """Find the stress of each piece of the future, along what the most probable tumour will do. Collective.
 
         Args:
-            days: between which the pieces lie.
+            days: days between which the pieces lie.
+            comm: ranks that go on with the same stress.
         """
         known, xi = self._calibration.stress, self._calibration.mode
         if known is None:
             return
-        halo, unknown = self._place.space.halo, self._calibration.unknowns
+        unknown = self._calibration.unknowns
         elastic_system = elastic(self._history, self._settings, self._place, known.log_moduli[0])
         slowing = unknown.natural(xi, SLOWING)
-        own = slice(halo.start, halo.start + halo.own)
-        density = np.clip(self._calibration.draws.density[:, own].mean(axis=0, dtype=np.float64), 0.0, 1.0)
+        density = np.clip(self._calibration.draws.density.mean(axis=0, dtype=np.float64), 0.0, 1.0)
         half = brownian([*(scan.day for scan in self._history.scans), *days[1:]], self._settings)
         past = xi[unknown.drift_slice()]
         drifts = half[len(past) :, : len(past)] @ past
@@ -208,8 +208,8 @@ class _Future:
         for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
             model = self._model((float(first), float(until)))
             mean, density = followed(elastic_system, slowing, model, self._unstressed(xi, float(drift)), density)
-            found.append(pattern(elastic_system, mean, known.log_moduli[1:])[:, own])
-        self._stress = tuple(found)
+            found.append(pattern(elastic_system, mean, known.log_moduli[1:]))
+        self._stress = comm.bcast(tuple(found))
 
     def _model(self, span: tuple[float, float]) -> GrowthModel:
         return interval_model(self._place, self._events, self._names, span, self._settings)
@@ -222,9 +222,7 @@ class _Future:
         xi, layout = drawn.xi[number], self._calibration.unknowns
         fresh = drawn.front_error_mm[number] * rng.standard_normal(drawn.front_error.shape[1])
         drifts = self._drifts(xi, days, rng)
-        state = self._place.space.halo
-        own = slice(state.start, state.start + state.own)
-        density = np.clip(drawn.density[number, own].astype(np.float64), 0.0, 1.0)
+        density = np.clip(drawn.density[number].astype(np.float64), 0.0, 1.0)
         for piece, drift in enumerate(drifts):
             parameters = self._unstressed(xi, float(drift))
             if self._stress:
@@ -241,7 +239,7 @@ class _Future:
                 if day in wanted:
                     step = np.sqrt((day - days[0]) / CENTURY_DAYS)
                     away_mm = self._phi @ (drawn.front_error[number] + step * fresh)
-                    yield day, with_front_error(state.gathered(one), away_mm, self._history, self._nearest)
+                    yield day, with_front_error(one, away_mm, self._history, self._nearest)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:
         """Return the parameters of a draw where no stress slows growth."""

@@ -8,10 +8,12 @@ calibration.json      prior and posterior of parameters, observed and modelled v
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from mpi4py import MPI
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.files.nifti import write_nifti
@@ -23,6 +25,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
+from palpate.resources import gather_use
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above
@@ -35,30 +38,36 @@ LEAST_ACCEPTED: Final = 0.05
 
 
 def calibrate_into(
-    history: TumourHistory, settings: TwinSettings, out: Path, remarks: Remarks | None = None
+    history: TumourHistory,
+    settings: TwinSettings,
+    out: Path,
+    remarks: Remarks | None = None,
+    comm: MPI.Comm = MPI.COMM_SELF,
 ) -> Calibration:
-    """Calibrate a twin and write its folder; an interrupted run leaves no partial result.
+    """Calibrate a twin and write its folder; an interrupted run leaves no partial result. Collective.
 
     Args:
         history: history of the tumour on the images' grid.
         settings: settings of the twin.
         out: folder to create, or to replace where palpate wrote it.
         remarks: notes and warnings from reading the history.
+        comm: ranks to share the work; the first one writes.
 
     Raises:
         InputError: the history cannot be calibrated, or the folder holds somebody else's files.
     """
     target = claim_folder(out, "calibrate", {})
-    with target.owned():
-        return _calibrate_into(target, history, settings, remarks)
+    with target.owned() if comm.rank == 0 else nullcontext():
+        say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
+        found = calibrate(history, settings, comm)
+        gather_use(comm)
+        if comm.rank == 0:
+            _write(target, found, history, Remarks() if remarks is None else remarks)
+    return found
 
 
-def _calibrate_into(
-    target: OutputFolder, history: TumourHistory, settings: TwinSettings, remarks: Remarks | None
-) -> Calibration:
-    """Calibrate a twin and write its folder, which is this run's alone."""
-    say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
-    found = calibrate(history, settings)
+def _write(target: OutputFolder, found: Calibration, history: TumourHistory, remarks: Remarks) -> None:
+    """Write the folder of a calibration, which is this run's alone."""
     went = found.statistics
     say(
         f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
@@ -66,13 +75,12 @@ def _calibrate_into(
     )
     with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, Remarks() if remarks is None else remarks)
+        record = calibration_record(found, history, remarks)
         (partial / "calibration.json").write_text(record_text("calibration", record), encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
         write_nifti(partial / f"sub-{history.subject}_white.nii.gz", white, lattice.affine_mm)
         write_nifti(partial / f"sub-{history.subject}_roi.nii.gz", lattice.scans[-1].roi, lattice.affine_mm)
-    return found
 
 
 def calibration_record(found: Calibration, history: TumourHistory, remarks: Remarks) -> dict[str, object]:

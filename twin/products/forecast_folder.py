@@ -15,9 +15,13 @@ Without mechanics there are no displacements, and forecast.json states that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.imaging.files.nifti import write_nifti
@@ -26,13 +30,14 @@ from palpate.outputs import OutputFolder, claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.renamed import old_keys, record_text
+from palpate.resources import gather_use
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.predict import Forecast
 from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
-from palpate.twin.products.on_mesh import meshed_lattice, write_on_mesh
+from palpate.twin.products.on_mesh import MeshedLattice, meshed_lattice, write_on_mesh
 from palpate.twin.products.past_maps import write_dose, write_past
 from palpate.twin.products.volume_curve import forecast_with_curve, past_curve
 
@@ -40,43 +45,71 @@ type Values = NDArray[np.float64]
 
 
 def forecast_into(
-    calibration: Calibration, after_days: Sequence[float], out: Path, mesh: Path | None = None
+    calibration: Calibration,
+    after_days: Sequence[float],
+    out: Path,
+    mesh: Path | None = None,
+    comm: MPI.Comm = MPI.COMM_SELF,
 ) -> list[dict[str, object]]:
-    """Forecast some days and write the folder; an interrupted run leaves no partial result.
+    """Forecast some days and write the folder; an interrupted run leaves no partial result. Collective.
 
     Args:
         calibration: calibration of the tumour; treatments of its history after the last scan are taken as planned.
         after_days: days after the last scan.
         out: folder to create, or to replace where palpate wrote it.
         mesh: folder or file of palpate mesh with tetrahedra in the world of the first scan; None for voxels only.
+        comm: ranks to share the draws; the first one writes.
 
     Returns:
-        Volumes, burden and displacements with intervals for each day.
+        Volumes, burden and displacements with intervals for each day; nothing on ranks that do not write.
 
     Raises:
         InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be
             read or is of another place.
     """
     target = claim_folder(out, "forecast", {"mesh": mesh})
-    with target.owned():
-        return _forecast_into(target, calibration, after_days, mesh)
+    with target.owned() if comm.rank == 0 else nullcontext():
+        place = None
+        if mesh is not None and comm.rank == 0:
+            place = meshed_lattice(calibration.history, read_label_mesh(mesh), mesh)
+        found = _forecast_of(calibration, after_days, comm)
+        gather_use(comm)
+        return _write(target, found, after_days, place) if comm.rank == 0 else []
 
 
-def _forecast_into(
-    target: OutputFolder, calibration: Calibration, after_days: Sequence[float], mesh: Path | None
-) -> list[dict[str, object]]:
-    """Forecast some days and write the folder, which is this run's alone."""
+@dataclass(frozen=True, slots=True)
+class _ForecastOfDays:
+    """Forecast of some days: densities, curve of volumes in past and future, and displacements."""
+
+    calibration: Calibration
+    ahead: list[Forecast]
+    curve_past: list[dict[str, Any]]
+    curve_ahead: list[dict[str, Any]]
+    moved: MassEffectOverTime | None
+
+
+def _forecast_of(calibration: Calibration, after_days: Sequence[float], comm: MPI.Comm) -> _ForecastOfDays:
+    """Forecast some days. Collective."""
     history = calibration.history
-    place = None if mesh is None else meshed_lattice(history, read_label_mesh(mesh), mesh)
+    last = history.scans[-1].day
+    ahead, curve = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
+    past = past_curve(calibration, comm)
+    say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
+    return _ForecastOfDays(calibration, ahead, past, curve, mass_effect(calibration, ahead, comm))
+
+
+def _write(
+    target: OutputFolder, found_days: _ForecastOfDays, after_days: Sequence[float], place: MeshedLattice | None
+) -> list[dict[str, object]]:
+    """Write the folder, which is this run's alone, and return its rows."""
+    calibration, moved, curve_ahead = found_days.calibration, found_days.moved, found_days.curve_ahead
+    history = calibration.history
     meshes: list[dict[str, object]] = []
     last = history.scans[-1].day
     rows: list[dict[str, object]] = []
-    ahead, curve_ahead = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))])
-    curve = {"past": past_curve(calibration), "forecast": curve_ahead}
-    say(f"sub-{history.subject}: {len(curve['past']) + len(curve_ahead)} days of volumes")
-    moved = mass_effect(calibration, ahead)
+    curve = {"past": found_days.curve_past, "forecast": curve_ahead}
     with target.writing() as partial:
-        for number, found in enumerate(ahead):
+        for number, found in enumerate(found_days.ahead):
             _write_maps(partial, found)
             if place is not None:
                 meshes.append(write_on_mesh(partial, f"{_stem(found)}_mesh", place, found))

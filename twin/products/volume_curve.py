@@ -12,8 +12,10 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.solvers.dealt import dealt
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import Dynamics, dynamics
@@ -36,11 +38,11 @@ class VolumeCurve:
 
     Attributes:
         calibration: calibration whose draws are followed.
-        of_day: volumes of each day by their names, one for each draw looked at, mL.
+        of_day: volumes of each day, mL, by the number of the draw looked at and their names.
     """
 
     calibration: Calibration
-    of_day: dict[float, dict[str, list[float]]] = field(default_factory=dict)
+    of_day: dict[float, dict[int, dict[str, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare what every day needs."""
@@ -59,17 +61,24 @@ class VolumeCurve:
         own = self.calibration
         above = [own.unknowns.natural(own.draws.xi[number], kind) for kind in THRESHOLDS.values()]
         shares = shares_above(density, above, own.history.tissue, self._nearest)
-        kept = self.of_day.setdefault(day, {name: [] for name in (*THRESHOLDS, "burden_ml")})
-        for name, share in zip(THRESHOLDS, shares, strict=True):
-            kept[name].append(float(share.sum()) * self._voxel_ml)
-        kept["burden_ml"].append(float(density.sum()) * self._voxel_ml)
+        volumes = {name: float(one.sum()) * self._voxel_ml for name, one in zip(THRESHOLDS, shares, strict=True)}
+        burden = {"burden_ml": float(density.sum()) * self._voxel_ml}
+        self.of_day.setdefault(day, {})[number] = volumes | burden
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row of intervals for each day, ascending."""
-        return [
-            {"day": day} | {name: intervals(np.array(values)) for name, values in of.items()}
-            for day, of in sorted(self.of_day.items())
-        ]
+    def rows(self, comm: MPI.Comm = MPI.COMM_SELF) -> list[dict[str, Any]]:
+        """Return a row of intervals for each day, ascending, on every rank. Collective.
+
+        Args:
+            comm: ranks that looked at draws of their own.
+        """
+        parts = comm.allgather(self.of_day)
+        every = {day: {number: one for part in parts for number, one in part.get(day, {}).items()} for day in parts[0]}
+        return [{"day": day} | _intervals([of[number] for number in sorted(of)]) for day, of in sorted(every.items())]
+
+
+def _intervals(volumes: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Return the intervals of each volume over draws."""
+    return {name: intervals(np.array([one[name] for one in volumes])) for name in volumes[0]}
 
 
 def days_between(first: float, last: float, others: Sequence[float] = ()) -> list[float]:
@@ -85,49 +94,53 @@ def days_between(first: float, last: float, others: Sequence[float] = ()) -> lis
     return sorted(day for day in whole | set(others) if first < day < last)
 
 
-def past_curve(calibration: Calibration) -> list[dict[str, Any]]:
-    """Return the model's volumes day by day from the first scan to the last, without the front model error.
+def past_curve(calibration: Calibration, comm: MPI.Comm = MPI.COMM_SELF) -> list[dict[str, Any]]:
+    """Return the model's volumes day by day from the first scan to the last, without front model error. Collective.
 
     Args:
         calibration: calibration of the tumour.
+        comm: ranks to share the draws.
     """
     found = VolumeCurve(calibration)
     model = _dynamics(calibration)
     days = [scan.day for scan in calibration.history.scans]
     inside = days_between(days[0], days[-1], days)
-    for number in calibration.draws.looked_at:
+    for number in dealt(calibration.draws.looked_at.tolist(), comm):
         xi = calibration.draws.xi[number]
         state, _ = model.start(xi)
-        found.look(int(number), days[0], state)
+        found.look(number, days[0], state)
         for interval, (first, last) in enumerate(pairwise(days)):
             stops = [*(day for day in inside if first < day < last), last]
             seconds = tuple(days_to_s(day - first) for day in stops)
             followed = replace(model.models[interval], observations_s=seconds)
             states = followed.forecast(model.parameters(xi, interval), state).states
             for day, one in zip(stops, states, strict=True):
-                found.look(int(number), day, one)
+                found.look(number, day, one)
             state = states[-1]
-    return found.rows()
+    return found.rows(comm)
 
 
-def forecast_with_curve(calibration: Calibration, days: Sequence[float]) -> tuple[list[Forecast], list[dict[str, Any]]]:
-    """Forecast some days, and volumes day by day from the last scan to the last of them.
+def forecast_with_curve(
+    calibration: Calibration, days: Sequence[float], comm: MPI.Comm = MPI.COMM_SELF
+) -> tuple[list[Forecast], list[dict[str, Any]]]:
+    """Forecast some days, and volumes day by day from the last scan to the last of them. Collective.
 
     Args:
         calibration: calibration of the tumour.
         days: days to forecast, days since the first scan, ascending.
+        comm: ranks to share the draws.
 
     Returns:
         The forecast of each day, and the rows of the curve, the first of which is the day of the last scan.
     """
     found, ahead = VolumeCurve(calibration), []
     now = present(calibration)
-    for number, density in enumerate(now.densities):
-        found.look(number, now.day, density.astype(np.float64))
+    for number in dealt(range(len(now.densities)), comm):
+        found.look(number, now.day, now.densities[number].astype(np.float64))
     for first, last in pairwise((now.day, *days)):
         between = days_between(first, last)
-        ahead.append(predict(calibration, last, on_the_way=between, look=found.look))
-    return ahead, found.rows()
+        ahead.append(predict(calibration, last, comm, on_the_way=between, look=found.look))
+    return ahead, found.rows(comm)
 
 
 def _dynamics(calibration: Calibration) -> Dynamics:

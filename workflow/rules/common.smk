@@ -1,5 +1,7 @@
 """Common parts of all stages: the checked configuration, the sessions, and the shell each step runs in."""
 
+import atexit
+import gc
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +13,11 @@ from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_stud
 from palpate.errors import InputError
 from palpate.form_folders import VARIABLE as FORMS_VARIABLE
 from palpate.machine_failures import on_this_machine
+
+# Python searches all objects for cycles now and then, and thrice before it ends. Those of Snakemake's imports stay until
+# the end, when the system frees them at once: a second of each start, of which a job on a cluster takes two.
+gc.freeze()
+atexit.register(gc.freeze)
 
 CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
 

@@ -6,6 +6,7 @@ rule ingest:
         directory(WAVEFIELD),
     log:
         f"{LOGS}_ingest.log",
+    priority: critical
     conda:
         "../../envs/palpate.yaml"
     threads: 1

@@ -6,11 +6,10 @@ rule invert:
         directory(MRE),
     log:
         f"{LOGS}_invert.log",
-    benchmark:
-        f"{LOGS}_invert.tsv"
+    priority: critical
     conda:
         "../../envs/palpate.yaml"
-    threads: 64
+    threads: cores_of_inversion
     resources:
         mpi=launcher,
         tasks=ranks,

@@ -6,6 +6,7 @@ rule mesh:
         directory(MESH),
     log:
         f"{LOGS}_mesh.log",
+    priority: critical
     conda:
         "../../envs/palpate.yaml"
     threads: 1

@@ -7,6 +7,7 @@ rule tumour:
         record=HISTORY_RECORD,
     log:
         f"{TWIN_LOGS}_tumour.log",
+    priority: FIRST
     conda:
         "../../envs/palpate.yaml"
     threads: 1
@@ -37,21 +38,26 @@ rule calibrate:
         directory(CALIBRATION),
     log:
         f"{TWIN_LOGS}_calibrate.log",
-    benchmark:
-        f"{TWIN_LOGS}_calibrate.tsv"
+    priority: FIRST
     conda:
         "../../envs/palpate.yaml"
-    threads: 1
+    threads: ranks_of_twin(CALIBRATION)
     resources:
-        mem_mb=by_attempt(8000),
+        mpi=twin_launcher,
+        tasks=lambda wildcards, threads: threads,
+        cpus_per_task=1,
+        mem_mb=memory_of_twin,
+        mem_mb_per_cpu=memory_of_twin_rank,
         runtime=by_attempt(240),
     params:
         settings=settings.twin.model_dump_json(),
+        start=start_of_twin,
         receipt=receipt_of("calibrate"),
     shell:
-        "PALPATE_RECEIPT={params.receipt:q}"
+        "rm -f {log:q}.failed; SLURM_KILL_BAD_EXIT=1 PALPATE_FAILURE={log:q}.failed PALPATE_RECEIPT={params.receipt:q}"
         " logged {log:q}"
-        " palpate calibrate {input.history:q} --settings {params.settings:q} --out {output:q}"
+        " {params.start} palpate calibrate {input.history:q} --settings {params.settings:q} --out {output:q}"
+        " --ranks {threads} || python -m palpate.failure_note {log:q}.failed {log:q} $?"
 
 
 rule tetrahedra:
@@ -85,20 +91,27 @@ rule forecast:
         directory(FORECAST),
     log:
         f"{TWIN_LOGS}_forecast.log",
+    priority: FIRST
     conda:
         "../../envs/palpate.yaml"
-    threads: 1
+    threads: ranks_of_twin(FORECAST)
     resources:
-        mem_mb=by_attempt(8000),
+        mpi=twin_launcher,
+        tasks=lambda wildcards, threads: threads,
+        cpus_per_task=1,
+        mem_mb=memory_of_twin,
+        mem_mb_per_cpu=memory_of_twin_rank,
         runtime=by_attempt(120),
     params:
         settings=settings.forecast.model_dump_json(),
         mesh=option("--mesh", "mesh"),
+        start=start_of_twin,
         receipt=receipt_of("forecast"),
     shell:
-        "PALPATE_RECEIPT={params.receipt:q}"
+        "rm -f {log:q}.failed; SLURM_KILL_BAD_EXIT=1 PALPATE_FAILURE={log:q}.failed PALPATE_RECEIPT={params.receipt:q}"
         " logged {log:q}"
-        " palpate forecast {input.calibration:q} {params.mesh:q} --settings {params.settings:q} --out {output:q}"
+        " {params.start} palpate forecast {input.calibration:q} {params.mesh:q} --settings {params.settings:q}"
+        " --out {output:q} --ranks {threads} || python -m palpate.failure_note {log:q}.failed {log:q} $?"
 
 
 rule outlook:

@@ -29,13 +29,13 @@ MARKS = Path(".snakemake", "out-of-date")
 STARTED_WITH = "PALPATE_STARTED_WITH"
 Step = namedtuple(
     "Step",
-    "command output sources settings words benchmark beside",
-    defaults=[None, lambda wildcards: [], None, ()],
+    "command output sources settings words beside",
+    defaults=[None, lambda wildcards: [], ()],
 )
 STEPS = {
     "ingest": Step("ingest", WAVEFIELD, scan_and_anatomy, settings.ingest, chosen_region),
     "mesh": Step("mesh", MESH, wave_field, settings.mesh),
-    "invert": Step("invert", MRE, inversion_sources, settings.inversion, benchmark=f"{LOGS}_invert.tsv"),
+    "invert": Step("invert", MRE, inversion_sources, settings.inversion),
     "maps": Step("maps", DICOM, maps_sources, settings.maps, beside=(DICOM_RECORD,)),
     "derived": Step("maps", DERIVED, posterior, settings.derived),
     "overlay": Step("overlay", ANAT, stiffness),
@@ -43,7 +43,7 @@ STEPS = {
     "regions": Step("regions", REGIONS, regions_sources, settings.regions, regions_words, beside=(REGIONS_RECORD,)),
     "group_regions": Step("regions", GROUP, group_sources, beside=(GROUP_RECORD,)),
     "tumour": Step("tumour", HISTORY, tumour_sources, settings.tumour, tumour_words, beside=(HISTORY_RECORD,)),
-    "calibrate": Step("calibrate", CALIBRATION, history, settings.twin, benchmark=f"{TWIN_LOGS}_calibrate.tsv"),
+    "calibrate": Step("calibrate", CALIBRATION, history, settings.twin),
     "tetrahedra": Step("mesh", TISSUE, first_labels, settings.mesh),
     "forecast": Step("forecast", FORECAST, forecast_sources, settings.forecast),
     "forecast_dicom": Step("maps", TWIN_DICOM, forecast_dicom_sources, settings.maps, beside=(TWIN_DICOM_RECORD,)),
@@ -196,9 +196,8 @@ def keep_order(name, wildcards):
     newest = max(
         (clock_of(one.output).stat().st_mtime for one in order.makers.values() if one.output.exists()), default=0
     )
-    benchmark = [Path(STEPS[name].benchmark.format(**wildcards))] if STEPS[name].benchmark else []
     try:
-        for path in [one for one in (order.output, *order.beside, *benchmark) if one.exists()]:
+        for path in [one for one in (order.output, *order.beside) if one.exists()]:
             if clock_of(path).stat().st_mtime < newest:
                 clock = path / ".snakemake_timestamp" if path.is_dir() else path
                 clock.touch()

@@ -37,7 +37,7 @@ palpate.cli.<name>."""
 BECOMES_ANOTHER = "run"
 """Command whose process becomes another program, which answers signals itself."""
 
-ON_RANKS = ("phantom", "invert")
+ON_RANKS = ("phantom", "invert", "calibrate", "forecast")
 """Commands whose work several MPI ranks share; the others run as one process."""
 
 

@@ -22,6 +22,9 @@ def forecast(
         ),
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, help="Number of MPI ranks that must be connected; refuse any other number.")
+    ] = None,
 ) -> None:
     """Forecast a tumour: density 0..1 with 95 % bounds and probability of tumour as NIfTI, volumes and burden in mL.
 
@@ -29,7 +32,8 @@ def forecast(
     without mechanics. Every draw of the posterior grows on through the treatments that the table lists after the last
     scan. Intervals of 50, 80, 90 and 95 % are in forecast.tsv and forecast.json. With --mesh, density (mean, standard
     deviation, 5 and 95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView),
-    keeping the mass.
+    keeping the mass. The command runs alone or under mpiexec -n N: the ranks share the draws, and the result does not
+    depend on N.
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
@@ -39,8 +43,10 @@ def forecast(
     if after_days:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after_days}))
     claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh})
+    from palpate.solvers.ranks import all_ranks
     from palpate.twin.calibration_file import load_calibration
     from palpate.twin.products.forecast_folder import forecast_into
 
+    comm = all_ranks(ranks)
     twin = load_calibration(calibration / "calibration.h5")
-    forecast_into(twin, chosen.days_after_last_scan, out, mesh)
+    forecast_into(twin, chosen.days_after_last_scan, out, mesh, comm)

@@ -48,6 +48,18 @@ START_MINUTES: Final = 20
 BYTES_PER_DRAW: Final = 16
 """Memory of one voxel in one joint draw: G' and G'' in double precision, bytes."""
 
+MOST_RANKS: Final = 64
+"""Largest number of ranks of an inversion where neither cores nor a profile limit it."""
+
+MOST_TWIN_RANKS: Final = 8
+"""Largest number of ranks that a calibration or a forecast takes by itself: a tenth of its work is not shared."""
+
+TWIN_MB: Final = 8000
+"""Memory of a calibration or a forecast on one rank, MiB."""
+
+TWIN_RANK_MB: Final = 4000
+"""Memory of each rank of a calibration or a forecast on several ranks, MiB."""
+
 _MB: Final = 2**20
 
 
@@ -100,6 +112,44 @@ def inversion_minutes(sizes: Sequence[ProblemSize], ranks: int, *, attempt: int 
     rank_seconds = sum(RANK_SECONDS_PER_WORK * size.works * size.inner_nodes**1.5 for size in sizes)
     at_once = ranks / (1 + ranks / SHARED_BY)
     return _rounded((START_MINUTES + SLOWER_MACHINE * rank_seconds / at_once / 60) * attempt, 10)
+
+
+def inversion_cores(cores: int | None, *, beside: bool) -> int:
+    """Return the number of cores of an inversion on this machine: all, or half beside a tumour.
+
+    A tumour's steps wait for one another and follow from no inversion. On all cores each would hold up the other, and
+    on half of them both lose less to ranks. The number follows from the study and not from what has finished, since
+    maps of different numbers of ranks agree only to the solver's tolerance.
+
+    Args:
+        cores: number of cores that the workflow may use; None where it is not limited.
+        beside: whether the study has a tumour whose steps do not wait for this inversion.
+    """
+    most = MOST_RANKS if cores is None else cores
+    return max(1, most // 2) if beside and cores is not None else most
+
+
+def twin_ranks(cores: int | None, waiting: int) -> int:
+    """Return the number of ranks of a tumour's calibration or forecast: its share of the cores.
+
+    One rank for each of many jobs wastes nothing; where fewer jobs than cores are left, cores would stay idle.
+
+    Args:
+        cores: number of cores that the workflow may use on this machine; None where jobs run elsewhere.
+        waiting: number of jobs that could use several ranks and are still to be done: this step of all tumours, this
+            one included, and inversions.
+    """
+    return 1 if cores is None else min(MOST_TWIN_RANKS, max(1, cores // max(1, waiting)))
+
+
+def twin_rank_mb(ranks: int, *, attempt: int = 1) -> int:
+    """Return the memory that a rank of a tumour's calibration or forecast asks for, MiB.
+
+    Args:
+        ranks: number of ranks; each holds all voxels and a factor of the elastic system.
+        attempt: number of the attempt, from 1.
+    """
+    return (TWIN_MB if ranks == 1 else TWIN_RANK_MB) * attempt
 
 
 def output_mb(sizes: Sequence[ProblemSize], least: int, *, draws: int, attempt: int = 1) -> int:

@@ -61,7 +61,8 @@ def printed_and_requests(tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
     (home / "bin").mkdir()
     stub = StubCluster(home / "bin", outputs)
     soon = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    done = _snakemake(home, "--profile", str(PROFILE), *NO_ACCOUNTING, *soon)
+    ranks = ("--set-threads", "invert=32", "calibrate=4")
+    done = _snakemake(home, "--profile", str(PROFILE), *NO_ACCOUNTING, *soon, *ranks)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr, stub.requests()
 
@@ -92,7 +93,7 @@ def test_each_rule_asks_for_memory_time_and_processors(requests: list[Request]) 
 def test_memory_is_that_of_the_rule(requests: list[Request]) -> None:
     """A default of mem_mb_per_cpu in the profile makes the executor ignore mem_mb, and 10 GB become 4."""
     assert _of(requests, "tetrahedra").options["--mem"] == "10000"
-    assert _of(requests, "calibrate").options["--mem"] == "8000"
+    assert _of(requests, "forecast").options["--mem"] == "8000"
     assert _of(requests, "group_regions").options["--mem"] == "1000"
 
 
@@ -105,6 +106,14 @@ def test_an_inversion_asks_by_the_size_of_its_mesh(requests: list[Request]) -> N
     assert int(small.options["-t"]) <= 40
     assert int(large.options["-t"]) > 120
     assert {one.options["--cpus-per-task"] for one in (small, large)} == {"1"}
+
+
+def test_a_tumour_asks_for_the_ranks_of_the_profile(requests: list[Request]) -> None:
+    """Without a word in the profile it takes one rank, without a launcher; of several, each asks for its memory."""
+    alone, shared = (_of(requests, name).options for name in ("forecast", "calibrate"))
+    assert (alone["--ntasks"], shared["--ntasks"]) == ("1", "4")
+    assert "--mem-per-cpu" not in alone
+    assert shared["--mem-per-cpu"] == "4000"
 
 
 def test_ranks_end_with_the_first_that_fails(printed_and_requests: tuple[str, list[Request]]) -> None:
