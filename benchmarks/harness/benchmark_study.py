@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -114,6 +115,7 @@ class BenchmarkStudy:
             until: number of finished steps at which everything is killed; None to run to the end.
         """
         number, mark = len(self.lives()), uuid.uuid4().hex
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; with the same --out folder the benchmark goes on"))
         with (self.home / f"life-{number}.log").open("wb") as log, self._table(number).open("w") as table:
             print(_HEAD, file=table, flush=True)
             began = time.perf_counter()
