@@ -112,10 +112,10 @@ def real_rows(study: BenchmarkStudy, ranks: int) -> tuple[list[Row], list[str]]:
         Row("finished study, started again: steps that run", "", float(again.steps_ran), None, goal="<= 0"),
         Row("finished study, started again", "CPU s", again.cpu_s, None),
     ]
+    cost = f"{sum(one.seconds for one in ends):.0f} s, {all_s:.0f} s of CPU, on {ranks} core{'s' if ranks > 1 else ''}"
     notes = [
-        f"{count} sessions of {len(STEPS)} steps: {sum(one.seconds for one in ends):.0f} s, {all_s:.0f} s of CPU, on"
-        f" {ranks} core{'s' if ranks > 1 else ''}, in {len(ends)} starts of the workflow; the CPU of a step that was"
-        " killed is in none of the figures.",
+        f"{count} sessions of {len(STEPS)} steps: {cost}, in {len(ends)} starts of the workflow.",
+        "The CPU of a step that was killed is in none of the figures.",
         f"{finished} of {count * len(STEPS)} steps were finished when the study was killed.",
     ]
     return rows, notes
@@ -178,8 +178,8 @@ def start_rows(out: Path, wavefield: Path) -> list[Row]:
     calls = scored_once("calls", lambda _name, _out: stat_calls(study), StatCalls, out)
     return [
         Row("calls for a file's state at a start", "", calls.plan, None),
-        Row("calls for a file's state at a start, Slurm profile", "", calls.slurm_plan, None),
-        Row("calls for a file's state at a start, a job of Slurm", "", calls.slurm_job, None),
+        Row("calls for a file's state at a start under the Slurm profile", "", calls.slurm_start, None),
+        Row("calls for a file's state in a job of Slurm", "", calls.slurm_job, None),
     ]
 
 

@@ -145,10 +145,8 @@ class BenchmarkStudy:
         return self.home / f"life-{number}.tsv"
 
     def lives(self) -> list[list[EngineSample]]:
-        """Return the samples of every run of the engine so far; one that was interrupted counts to its last sample."""
-        tables = sorted(self.home.glob("life-*.tsv"), key=lambda path: int(path.stem.partition("-")[2]))
-        texts = [path.read_text(encoding="utf-8") for path in tables]
-        return [[EngineSample.of_line(line) for line in text.splitlines()[1:] if line.count("\t") == 4] for text in texts]
+        """Return the samples of every run of the engine so far."""
+        return lives_in(self.home)
 
     def finished(self) -> dict[str, Path]:
         """Return the record of what each finished step used, by the step's output below the results."""
@@ -197,3 +195,15 @@ def tiny_wavefield(out: Path) -> Path:
         write_noisy(waves_through(Lesion(6.0, 1.0, voxels=7)), partial, 2.0, seed=1)
         partial.rename(folder)
     return folder
+
+
+def lives_in(home: Path) -> list[list[EngineSample]]:
+    """Return the samples of every run of a study's engine; one that was interrupted counts to its last sample.
+
+    Args:
+        home: folder of the study.
+    """
+    tables = sorted(home.glob("life-*.tsv"), key=lambda path: int(path.stem.partition("-")[2]))
+    lives = [path.read_text(encoding="utf-8").splitlines()[1:] for path in tables]
+    whole = [[line for line in lines if line.count("\t") == _HEAD.count("\t")] for lines in lives]
+    return [[EngineSample.of_line(line) for line in lines] for lines in whole]

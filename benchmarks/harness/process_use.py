@@ -56,7 +56,7 @@ def kill_marked(mark: str) -> None:
     Args:
         mark: value of the variable MARK in the environment of the run's processes.
     """
-    while left := _marked(mark):
+    while left := marked(mark):
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -65,17 +65,23 @@ def kill_marked(mark: str) -> None:
         time.sleep(0.05)
 
 
-def _marked(mark: str) -> list[int]:
-    """Return the living processes whose environment holds the mark, without this one."""
-    wanted, found = f"{MARK}={mark}".encode(), []
-    for place in _PROC.iterdir():
-        if not place.name.isdigit() or int(place.name) == os.getpid():
-            continue
-        try:
-            held = (place / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        # A dead process that nobody has waited for yet has no environment any more.
-        if wanted in held:
-            found.append(int(place.name))
-    return found
+def marked(mark: str) -> list[int]:
+    """Return the living processes whose environment holds the mark, without this one.
+
+    Args:
+        mark: value of the variable MARK.
+    """
+    numbers = [int(place.name) for place in _PROC.iterdir() if place.name.isdigit()]
+    return [pid for pid in numbers if pid != os.getpid() and f"{MARK}={mark}".encode() in environment(pid)]
+
+
+def environment(pid: int) -> list[bytes]:
+    """Return the environment of a process; nothing where it has ended or belongs to somebody else.
+
+    Args:
+        pid: number of the process.
+    """
+    try:
+        return (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
