@@ -127,6 +127,7 @@ def seconds_after_a_kill(launcher: list[str], one: Block, out: Path) -> float | 
     Returns:
         The time; None where the job did not end with the exit code of a killed process, or left maps.
     """
+    lasted_s: float | None
     job = subprocess.Popen(
         one.inversion(launcher, out), env=os.environ | {MARK: str(out)}, stderr=subprocess.PIPE, text=True
     )
@@ -138,6 +139,8 @@ def seconds_after_a_kill(launcher: list[str], one: Block, out: Path) -> float | 
         began = time.perf_counter()
         job.communicate(timeout=120.0)
         lasted_s = time.perf_counter() - began
+    except subprocess.TimeoutExpired:
+        lasted_s = None
     finally:
         kill_marked(str(out))
         job.wait()

@@ -23,9 +23,7 @@ SCRATCH: Final = "/dev/shm"
 _HEAD: Final = "192.0.2.10"
 _OWN: Final = ("--net", "--uts", "--ipc", "--mount", "--pid")
 _PROGRAMS: Final = ("unshare", "nsenter", "ip", "mount")
-_BEGIN: Final = (
-    f'hostname "$0" && mount -t tmpfs palpate {SCRATCH} && ip link set lo up && echo ready && exec sleep inf'
-)
+_BEGIN: Final = f'hostname "$0" && mount -t tmpfs palpate {SCRATCH} && ip link set lo up && echo ready && exec cat'
 
 
 def why_not() -> str | None:
@@ -109,7 +107,8 @@ class TwoNodes:
 
     def _make(self, name: str) -> None:
         words = ["unshare", *_OWN, "--fork", "--kill-child", "--mount-proc", "sh", "-c", _BEGIN, name]
-        space = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        # It reads until this process closes the pipe, or ends in whichever way.
+        space = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._spaces[name] = space
         assert space.stdout is not None
         if space.stdout.readline().strip() != "ready":

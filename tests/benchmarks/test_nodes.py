@@ -23,6 +23,17 @@ if MPI.COMM_WORLD.rank == 0:
     print("\\n".join(said))
 """
 
+_LEAVE = """
+import os
+from mpi4py import MPI
+from palpate.launcher import end_other_ranks
+MPI.COMM_WORLD.Barrier()
+if MPI.COMM_WORLD.rank == 1:
+    end_other_ranks(137, 3.0)
+    os._exit(137)
+MPI.COMM_WORLD.Barrier()
+"""
+
 
 def test_nodes_share_files_and_no_memory(tmp_path: Path) -> None:
     """Otherwise ranks would talk through shared memory, and the second distributed run would be the first again.
@@ -48,6 +59,16 @@ def test_ranks_of_two_nodes_reach_each_other(tmp_path: Path) -> None:
         said = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120.0).stdout
         assert said.splitlines() == ["node-1 1 3", "node-2 1 3"]
         assert nodes.received_bytes("node-2") > 1000
+
+
+def test_a_rank_that_leaves_ends_the_job_on_the_other_node(tmp_path: Path) -> None:
+    """The other rank would wait for ever: mpiexec does not end it where one on another node leaves without a signal.
+
+    A supervisor leaves so when its worker was killed.
+    """
+    with TwoNodes(tmp_path / "nodes") as nodes:
+        words = [*nodes.mpiexec(), sys.executable, "-c", _LEAVE]
+        assert subprocess.run(words, check=False, timeout=120.0).returncode == 137
 
 
 @pytest.mark.long
