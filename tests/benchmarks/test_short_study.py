@@ -12,7 +12,7 @@ from tests.benchmarks.short_run import record_of
 
 @pytest.mark.long
 def test_study(tmp_path: Path) -> None:
-    """Two sessions cost more than their steps, a kill has nothing done twice, and a second start runs nothing (2 min)."""
+    """Two sessions cost more than their steps, and neither a kill nor a second start does anything twice (2 min)."""
     rows, facts = record_of("study", tmp_path / "out")
     figures = {name: row.ours for name, row in rows.items()}
     over_s, steps_s = figures["overhead a session, of 2 sessions"], figures["the steps of a session"]
