@@ -61,7 +61,7 @@ test: lint pytest mpi
 
 # Each prints its figures beside its goals and leaves its record; none of them decides by the seconds of this machine.
 # Cohorts and whole brains take half an hour to an hour each (docs/benchmarks.md); their short forms are long tests.
-VERIFIED := damaged_bytes vendors unwrapping false_alarms fifty_signals phantom_box
+VERIFIED := damaged_bytes vendors unwrapping false_alarms fifty_signals phantom_box two_nodes
 
 verify: $(READY)
 	$(BIN)/python -m pytest $(DEALT) -m long

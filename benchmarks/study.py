@@ -7,9 +7,16 @@ depends on who else uses the machine:
     overhead = CPU of everything - CPU that the steps' own records state    (.resources.json, docs/files.md)
 
 A step's record counts from the start of its work to its output; Python's start before it and its exit count as
-overhead. Planning is `snakemake -n` of sessions that have not begun, and of a finished study: sessions whose results
+overhead. In the middle of a step, when half of the sessions are finished, every process of the study is killed
+(SIGKILL). The workflow is then started again, which is part of the overhead. A step that was finished when the study
+was killed must keep the record of what it used to the last byte: it would be another one if the step had run again.
+
+Planning is `snakemake -n` of sessions that have not begun, and of a finished study: sessions whose results
 are links to those of one session, as a copied study is. Calls that ask for a file's state (stat and its kin) are
-counted by strace where it is there, over the start of a plan of one session.
+counted by strace where it is there, over the start of a plan of one session; under the Slurm profile in the process of
+the workflow as a user starts it and, since each job starts Snakemake again, in a job's.
+
+A run that was stopped goes on where its --out folder is given again.
 
     python benchmarks/study.py --out folder [--sessions 100] [--planned 1000 10000] [--ranks 2] [--short]
 """
@@ -18,115 +25,71 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import resource
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from harness.benchmark_study import STEPS, BenchmarkStudy, numbered, tiny_wavefield
+from harness.pool import scored_once
 from harness.record import Row, write_record
-from worlds.lesion_block import Lesion, waves_through
-from worlds.noise import write_noisy
+from harness.stat_calls import StatCalls, stat_calls
 
-from palpate.resources import read_use
+from palpate.provenance import atomic_file
 
-CHECKOUT: Final = Path(__file__).resolve().parents[1]
-QUICK: Final = {"fit_prior": False, "max_iterations": 3, "hessian_rank": 40, "samples": 40}
 PLANNING_GOAL: Final = {1000: "<= 15"}
 """Goals for the CPU seconds of a plan, by number of sessions."""
-_STEPS: Final = 5
-"""Steps of a session without DICOM, anatomy and labels."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowRun:
-    """One run of the workflow.
+class SecondStart:
+    """Start of a study that is finished.
 
     Attributes:
-        cpu_s: CPU time of the whole process tree, seconds.
-        wall_s: elapsed time, seconds.
-        printed: text that it printed.
+        cpu_s: CPU time, seconds.
+        steps_ran: 1 where a step ran, otherwise 0.
     """
 
     cpu_s: float
-    wall_s: float
-    printed: str
+    steps_ran: int
 
 
-class BenchmarkStudy:
-    """Study of equal sessions in a folder.
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """CPU time of plans of equal sessions, seconds.
 
-    Args:
-        home: folder of the study; it is made.
-        wavefield: folder of the wave field that every session has.
-        labels: labels of the subjects.
+    Attributes:
+        new_s: of sessions that have not begun.
+        copied_s: of finished sessions, the first time after they were copied.
+        finished_s: of finished sessions.
     """
 
-    def __init__(self, home: Path, wavefield: Path, labels: Sequence[str]) -> None:
-        home.mkdir(parents=True)
-        self.home, self.results, self.labels = home, home / "results", labels
-        rows = [f"{label}\t01\t{wavefield.resolve()}" for label in labels]
-        (home / "sessions.tsv").write_text("\n".join(["subject\tsession\tmre", *rows]) + "\n", encoding="utf-8")
-        chosen = {"inversion": QUICK, "report": {"viewer": False}}
-        (home / "study.yaml").write_text(json.dumps(chosen), encoding="utf-8")
-
-    def command(self, *arguments: str) -> list[str]:
-        """Return the words of snakemake with further arguments."""
-        program = [str(Path(sys.executable).with_name("snakemake")), "-s", str(CHECKOUT / "Snakefile")]
-        config = ["--configfile", "study.yaml", "--config", "sessions=sessions.tsv", "results=results"]
-        return [*program, *arguments, *config]
-
-    def run(self, *arguments: str) -> WorkflowRun:
-        """Run the workflow; a failure ends the benchmark with what it printed."""
-        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(self.command(*arguments), cwd=self.home, capture_output=True, text=True, check=False)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        printed = done.stdout + done.stderr
-        if done.returncode:
-            sys.exit(printed[-4000:])
-        cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return WorkflowRun(cpu_s, time.perf_counter() - began, printed)
-
-    def steps_cpu_s(self) -> float:
-        """Return the CPU time that the records of all steps state, seconds."""
-        used = [read_use(path) for path in self.results.glob("sub-*/ses-*/.*.resources.json")]
-        return sum(one.cpu_s for one in used if one is not None)
-
-    def fill(self, finished: Path) -> None:
-        """Make all sessions finished: links to the files of a session that is, under its names.
-
-        Args:
-            finished: folder of the finished session.
-        """
-        for one in self.labels:
-            to = self.results / f"sub-{one}" / "ses-01"
-            shutil.copytree(finished, to, copy_function=os.link, ignore=shutil.ignore_patterns(".snakemake*"))
+    new_s: float
+    copied_s: float
+    finished_s: float
 
 
-def numbered(count: int) -> list[str]:
-    """Return labels of so many subjects."""
-    return [f"{number:05d}" for number in range(count)]
-
-
-def stat_calls(study: BenchmarkStudy) -> int | None:
-    """Return how often a plan asks for the state of a file; None where strace is missing or may not watch.
+def run_with_a_kill(study: BenchmarkStudy, ranks: int) -> tuple[int, int]:
+    """Run all sessions of a study, killed once in the middle.
 
     Args:
-        study: study to plan.
+        study: study to run.
+        ranks: cores.
+
+    Returns:
+        Number of steps that were finished when the study was killed, and number of these that ran again.
     """
-    if shutil.which("strace") is None:
-        return None
-    told = study.home / "strace"
-    watched = ["strace", "-f", "-c", "-e", "trace=%%stat", "-o", str(told)]
-    done = subprocess.run([*watched, *study.command("-n", "-q")], cwd=study.home, capture_output=True, check=False)
-    calls = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?\w*stat\w*$", told.read_text(), re.M)
-    return sum(map(int, calls)) if done.returncode == 0 and calls else None
+    kept = study.home / "finished-when-killed.json"
+    if not kept.exists():
+        study.live(ranks, until=len(study.labels) // 2 * len(STEPS) + 2)
+        with atomic_file(kept) as partial:
+            partial.write_text(json.dumps(study.records()), encoding="utf-8")
+    before = json.loads(kept.read_text(encoding="utf-8"))
+    if len(study.finished()) < len(study.labels) * len(STEPS):
+        study.live(ranks)
+    after = study.records()
+    assert len(after) == len(study.labels) * len(STEPS), f"{len(after)} steps are finished"
+    return len(before), sum(after[name] != content for name, content in before.items())
 
 
 def real_rows(study: BenchmarkStudy, ranks: int) -> tuple[list[Row], list[str]]:
@@ -137,20 +100,53 @@ def real_rows(study: BenchmarkStudy, ranks: int) -> tuple[list[Row], list[str]]:
         ranks: cores.
     """
     count = len(study.labels)
-    first = study.run(f"-c{ranks}")
-    steps_s = study.steps_cpu_s()
-    again = study.run(f"-c{ranks}")
-    ran_again = 0 if "Nothing to be done" in again.printed else 1
-    over_s = first.cpu_s - steps_s
+    finished, ran_again = run_with_a_kill(study, ranks)
+    again = scored_once("second-start", lambda _name, _out: second_start(study, ranks), SecondStart, study.home)
+    ends = [life[-1] for life in study.lives() if life]
+    all_s, steps_s = sum(one.state.cpu_s for one in ends), study.steps_cpu_s()
     rows = [
-        Row(f"overhead a session, of {count} sessions", "CPU s", over_s / count, None),
-        Row("overhead over the CPU of the steps", "%", 100.0 * over_s / steps_s, None),
+        Row(f"overhead a session, of {count} sessions", "CPU s", (all_s - steps_s) / count, None),
+        Row("overhead over the CPU of the steps", "%", 100.0 * (all_s - steps_s) / steps_s, None),
         Row("the steps of a session", "CPU s", steps_s / count, None),
-        Row("finished study, started again: steps that run", "", float(ran_again), None, goal="<= 0"),
+        Row("killed in the middle: finished steps that ran again", "", float(ran_again), None, goal="<= 0"),
+        Row("finished study, started again: steps that run", "", float(again.steps_ran), None, goal="<= 0"),
         Row("finished study, started again", "CPU s", again.cpu_s, None),
     ]
-    notes = [f"{count} sessions of {_STEPS} steps: {first.wall_s:.0f} s, {first.cpu_s:.0f} s of CPU, on {ranks} cores."]
+    cost = f"{sum(one.seconds for one in ends):.0f} s, {all_s:.0f} s of CPU, on {ranks} core{'s' if ranks > 1 else ''}"
+    notes = [
+        f"{count} sessions of {len(STEPS)} steps: {cost}, in {len(ends)} starts of the workflow.",
+        "The CPU of a step that was killed is in none of the figures.",
+        f"{finished} of {count * len(STEPS)} steps were finished when the study was killed.",
+    ]
     return rows, notes
+
+
+def second_start(study: BenchmarkStudy, ranks: int) -> SecondStart:
+    """Start a finished study again.
+
+    Args:
+        study: finished study.
+        ranks: cores.
+    """
+    again = study.run(f"-c{ranks}")
+    return SecondStart(again.cpu_s, 0 if "Nothing to be done" in again.printed else 1)
+
+
+def planned(out: Path, wavefield: Path, count: int, finished: Path) -> Plans:
+    """Plan sessions that have not begun, and a finished study.
+
+    Args:
+        out: folder for the studies.
+        wavefield: wave field of every session.
+        count: number of sessions.
+        finished: folder of a finished session.
+    """
+    new_s = BenchmarkStudy(out / f"new-{count}", wavefield, numbered(count)).run("-n", "-q").cpu_s
+    done = BenchmarkStudy(out / f"done-{count}", wavefield, numbered(count))
+    done.fill(finished)
+    first, second = done.run("-n"), done.run("-n")
+    assert "Nothing to be done" in second.printed, second.printed[-2000:]
+    return Plans(new_s, first.cpu_s, second.cpu_s)
 
 
 def planning_rows(out: Path, wavefield: Path, count: int, finished: Path) -> list[Row]:
@@ -162,16 +158,29 @@ def planning_rows(out: Path, wavefield: Path, count: int, finished: Path) -> lis
         count: number of sessions.
         finished: folder of a finished session.
     """
-    new = BenchmarkStudy(out / f"new-{count}", wavefield, numbered(count))
+    plans = scored_once(f"planned-{count}", lambda _name, to: planned(to, wavefield, count, finished), Plans, out)
     goal = PLANNING_GOAL.get(count, "")
-    rows = [Row(f"plan of {count} sessions, not begun", "CPU s", new.run("-n", "-q").cpu_s, None, goal=goal)]
-    done = BenchmarkStudy(out / f"done-{count}", wavefield, numbered(count))
-    done.fill(finished)
-    first, second = done.run("-n"), done.run("-n")
-    assert "Nothing to be done" in second.printed, second.printed[-2000:]
-    rows.append(Row(f"plan of {count} finished sessions", "CPU s", second.cpu_s, None, goal=goal))
-    rows.append(Row(f"plan of {count} finished sessions, first after a copy", "CPU s", first.cpu_s, None))
-    return rows
+    return [
+        Row(f"plan of {count} sessions, not begun", "CPU s", plans.new_s, None, goal=goal),
+        Row(f"plan of {count} finished sessions", "CPU s", plans.finished_s, None, goal=goal),
+        Row(f"plan of {count} finished sessions, first after a copy", "CPU s", plans.copied_s, None),
+    ]
+
+
+def start_rows(out: Path, wavefield: Path) -> list[Row]:
+    """Count the calls of a start; return the figures.
+
+    Args:
+        out: folder for the study.
+        wavefield: wave field of its session.
+    """
+    study = BenchmarkStudy(out / "one", wavefield, numbered(1))
+    calls = scored_once("calls", lambda _name, _out: stat_calls(study), StatCalls, out)
+    return [
+        Row("calls for a file's state at a start", "", calls.plan, None),
+        Row("calls for a file's state at a start under the Slurm profile", "", calls.slurm_start, None),
+        Row("calls for a file's state in a job of Slurm", "", calls.slurm_job, None),
+    ]
 
 
 def main() -> None:
@@ -184,18 +193,16 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="2 sessions, 5 planned; the record stays in --out")
     chosen = parser.parse_args()
     began = time.perf_counter()
-    sessions, planned = (2, [5]) if chosen.short else (chosen.sessions, chosen.planned)
-    wavefield = chosen.out / "wavefield"
-    write_noisy(waves_through(Lesion(6.0, 1.0, voxels=7)), wavefield, 2.0, seed=1)
+    sessions, to_plan = (2, [5]) if chosen.short else (chosen.sessions, chosen.planned)
+    wavefield = tiny_wavefield(chosen.out)
     study = BenchmarkStudy(chosen.out / "real", wavefield, numbered(sessions))
     rows, notes = real_rows(study, chosen.ranks)
     finished = study.results / f"sub-{study.labels[0]}" / "ses-01"
-    for count in planned:
+    for count in to_plan:
         rows += planning_rows(chosen.out, wavefield, count, finished)
-    calls = stat_calls(BenchmarkStudy(chosen.out / "one", wavefield, numbered(1)))
-    rows.append(Row("calls for a file's state at a start", "", None if calls is None else float(calls), None))
-    if sessions < 100 or not {1000, 10000} <= set(planned):
-        notes.append(f"Of 100 sessions {sessions} were run; planned: {', '.join(map(str, planned)) or 'none'}.")
+    rows += start_rows(chosen.out, wavefield)
+    if sessions < 100 or not {1000, 10000} <= set(to_plan):
+        notes.append(f"Of 100 sessions {sessions} were run; planned: {', '.join(map(str, to_plan)) or 'none'}.")
     record = chosen.out / "record.json" if chosen.short else None
     seconds = time.perf_counter() - began
     write_record("study", rows, published="none", notes=notes, seconds=seconds, out=record)

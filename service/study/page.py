@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from palpate.progress import duration_text
 from palpate.service.report.render import OwnAssets, render_page
-from palpate.service.study.progress import StageState, StageStatus, StudyProgress, StudyUnit
 from palpate.service.study.stages import SESSION_STAGES, TUMOUR_STAGES
+from palpate.service.study.states import StageState, StageStatus, StudyProgress, StudyUnit
 from palpate.service.study.time_left import TimeLeft, time_left
 from palpate.service.study.usage import Amount, StageUsage, usage_by_stage
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from palpate.resources import Use
-from palpate.service.study.progress import StageState, StudyProgress, StudyUnit
+from palpate.service.study.states import StageState, StudyProgress, StudyUnit
 
 _LEFT = (StageState.WAITING, StageState.RUNNING)
 

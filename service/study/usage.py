@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from palpate.resources import Use
-from palpate.service.study.progress import StudyProgress
 from palpate.service.study.stages import GROUP_STAGES, SESSION_STAGES, TUMOUR_STAGES
+from palpate.service.study.states import StudyProgress
 
 
 @dataclass(frozen=True, slots=True)

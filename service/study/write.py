@@ -13,7 +13,8 @@ from palpate.errors import InputError
 from palpate.output_kinds import FileKind, json_kind, page_kind
 from palpate.outputs import claim_file
 from palpate.service.study.page import render_study
-from palpate.service.study.progress import StageState, StageStatus, StudyProgress, StudyUnit, study_progress
+from palpate.service.study.progress import study_progress
+from palpate.service.study.states import StageState, StageStatus, StudyProgress, StudyUnit
 from palpate.service.study.time_left import time_left
 from palpate.service.study.usage import requested_amounts, usage_by_stage
 

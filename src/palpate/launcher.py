@@ -12,6 +12,9 @@ from typing import Final
 _RANK_VARIABLES: Final = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 _SIZE_VARIABLES: Final = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
+_MPIEXEC_VARIABLES: Final = ("PMI_HOSTNAME", "HYDI_CONTROL_FD")
+"""Variables of mpiexec's own ranks, which PMI-1 connects; the second is missing on other nodes than mpiexec's."""
+
 _copy = 0
 """Number of this process among copies that a launcher started without connecting them."""
 
@@ -93,7 +96,7 @@ def end_other_ranks(code: int, after_s: float) -> None:
         code: exit code of the job under mpiexec.
         after_s: seconds after which Slurm ends the ranks that still run.
     """
-    if "HYDI_CONTROL_FD" in os.environ:
+    if any(name in os.environ for name in _MPIEXEC_VARIABLES):
         with suppress(OSError, ValueError):
             os.write(int(os.environ.get("PMI_FD", "")), f"cmd=abort exitcode={code}\n".encode())
     else:

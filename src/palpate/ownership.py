@@ -117,7 +117,7 @@ def take(path: Path, place: Path, what: str) -> str | None:
     Raises:
         InputError: another owner lives, or nothing can be written there.
     """
-    me = _myself(what)
+    me = this_process(what)
     make_parent(path)
     told = None
     while not _taken(path, me, place):
@@ -146,6 +146,17 @@ def give_back(path: Path) -> None:
     if not leftovers.is_supervised():
         _heartbeat().drop(path)
     release(path, leftovers.owner(os.getpid()))
+
+
+def this_process(what: str) -> Owner:
+    """Return this process as an owner.
+
+    Args:
+        what: "run" or "workflow".
+    """
+    since, pid = datetime.now().strftime("%Y-%m-%d %H:%M"), os.getpid()
+    job = next((f"{words} {os.environ[name]}" for name, words in _JOBS if os.environ.get(name)), "")
+    return Owner(what, _account(), socket.gethostname(), since, pid, job, leftovers.owner(pid))
 
 
 def seen_owner(path: Path) -> tuple[Owner, bool | None] | None:
@@ -233,12 +244,6 @@ def _read(path: Path) -> Owner | None:
         return Owner(**json.loads(read_bounded(path)))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _myself(what: str) -> Owner:
-    since, pid = datetime.now().strftime("%Y-%m-%d %H:%M"), os.getpid()
-    job = next((f"{words} {os.environ[name]}" for name, words in _JOBS if os.environ.get(name)), "")
-    return Owner(what, _account(), socket.gethostname(), since, pid, job, leftovers.owner(pid))
 
 
 def _account() -> str:

@@ -16,7 +16,7 @@ from palpate.machine_check.memory import GIB, MemoryFacts, group_limits
 from palpate.machine_check.mounts import file_system
 from palpate.machine_check.programs import ProgramAnswer, ask
 from palpate.machine_check.quota import left_of
-from palpate.machine_check.slurm import minutes_of, partitions_of
+from palpate.machine_check.slurm import minutes_of, partitions_of, slurm_facts
 from palpate.machine_check.versions import compared
 
 
@@ -164,3 +164,16 @@ def test_key_is_looked_for_and_never_made(tmp_path: Path) -> None:
     assert not (tmp_path / "key").exists()
     (tmp_path / "key").write_bytes(b"short")
     assert "5 bytes" in key_facts(tmp_path / "key").fault
+
+
+def test_a_sacct_that_answers_without_accounting_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some versions of sacct print an empty table where the site keeps no jobs; the site's configuration tells."""
+    site = "AccountingStorageType = accounting_storage/none\nMinJobAge = 2 sec"
+    for name, printed in (("sacct", ""), ("squeue", ""), ("scontrol", site), ("sinfo", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncat <<END\n{printed}\nEND\n")
+        (tmp_path / name).chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    facts = slurm_facts()
+    assert (facts.has_accounting, facts.has_queue, facts.site["MinJobAge"]) == (False, True, "2")

@@ -30,6 +30,7 @@ ROOM = FolderFacts(Path("/results"), "lustre", 100 * GB)
 OWN_KEY = KeyFacts(is_named=False, is_there=True, fault="", can_be_made=True, is_shared=True)
 DEBUG = Partition("debug", is_default=True, minutes=60, cores=2, memory_mb=8000, nodes=1)
 SLURM = SlurmFacts((DEBUG,), has_accounting=True, has_queue=True)
+FORGETS = replace(SLURM, has_accounting=False, site={"MinJobAge": "2"})
 SUFFICES, NOTE, MISSING = Verdict.SUFFICES, Verdict.NOTE, Verdict.MISSING
 
 CASES: dict[str, tuple[Callable[[], CheckLine], Verdict, str]] = {
@@ -74,6 +75,7 @@ CASES: dict[str, tuple[Callable[[], CheckLine], Verdict, str]] = {
     "ascii names": (lambda: encoding_line(EncodingFacts("ascii", "utf-8")), MISSING, "C.UTF-8"),
     "sacct": (lambda: accounting_line(SLURM), SUFFICES, ""),
     "squeue": (lambda: accounting_line(replace(SLURM, has_accounting=False)), NOTE, "squeue"),
+    "squeue forgets": (lambda: accounting_line(FORGETS), MISSING, "MinJobAge above 180 s"),
     "no queue": (lambda: accounting_line(SlurmFacts(())), MISSING, "Slurm"),
     "partitions": (lambda: partition_line(SLURM), SUFFICES, ""),
     "no partition": (lambda: partition_line(SlurmFacts((), "no sinfo")), MISSING, "local"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from palpate.ownership import _myself
+from palpate.ownership import this_process
 from palpate.resources import RankUse, Use, record_path
 from palpate.run_lock import NAME as LOCK
 
@@ -106,9 +107,7 @@ class StudyFiles:
 
     def lock(self) -> None:
         """Have this process be the workflow that works on the results."""
-        me = _myself("workflow")
-        told = {name: getattr(me, name) for name in me.__slots__}
-        (self.results / LOCK).write_text(json.dumps(told))
+        (self.results / LOCK).write_text(json.dumps(asdict(this_process("workflow"))))
 
 
 def mixed_study(home: Path, count: int) -> StudyFiles:

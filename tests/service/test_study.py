@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import time
 from collections import Counter
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +17,10 @@ import pytest
 from palpate.config.study import read_study
 from palpate.errors import InputError
 from palpate.leftovers import owner
+from palpate.ownership import this_process
 from palpate.resources import record_path
-from palpate.service.study.progress import StageState, StudyProgress, StudyUnit, study_progress
+from palpate.service.study.progress import study_progress
+from palpate.service.study.states import StageState, StudyProgress, StudyUnit
 from palpate.service.study.time_left import time_left
 from palpate.service.study.usage import usage_by_stage
 from palpate.service.study.write import COLUMNS, write_study
@@ -110,6 +114,21 @@ def test_an_owner_with_a_heartbeat_is_running(files: StudyFiles) -> None:
     assert (status.state, status.reason) == (StageState.RUNNING, AT_WORK)
     os.utime(folder / ".owner-mre.json", (1.7e9, 1.7e9))
     files.lock()  # the workflow lives on, the run has died
+    assert _states(_seen(files).sessions[0])["invert"] == "failed"
+
+
+def test_an_owner_on_this_machine_is_judged_by_its_process(files: StudyFiles) -> None:
+    """A killed run is over at once, however new its heartbeat; one that is suspended is none that has died."""
+    folder = files.session("01", ("ingest", "mesh"))
+    files.log("sub-01_ses-01_invert", f"[   90.0 s] {AT_WORK}")
+    files.lock()
+    beside = folder / ".owner-mre.json"
+    with subprocess.Popen(["sleep", "60"]) as run:
+        beside.write_text(json.dumps(asdict(replace(this_process("run"), who=owner(run.pid)))))
+        os.utime(beside, (1.7e9, 1.7e9))
+        assert _states(_seen(files).sessions[0])["invert"] == "running"
+        run.kill()
+    os.utime(beside)
     assert _states(_seen(files).sessions[0])["invert"] == "failed"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from typing import Final
 
 from palpate.errors import InputError
@@ -24,7 +25,26 @@ def site_configuration() -> dict[str, str]:
     return dict(_SETTING.findall(done.stdout))
 
 
-def demand_job_states(status_command: str | None, site: dict[str, str]) -> None:
+def has_no_accounting(site: Mapping[str, str]) -> bool:
+    """Return whether a site says that it has no accounting, so that sacct knows no job.
+
+    Args:
+        site: configuration of the site, as site_configuration returns it.
+    """
+    return site.get("AccountingStorageType") == "accounting_storage/none"
+
+
+def forgotten_after_s(site: Mapping[str, str]) -> int | None:
+    """Return the time after which squeue forgets a job that has ended, seconds; None where it is long enough.
+
+    Args:
+        site: configuration of the site, as site_configuration returns it.
+    """
+    remembered = site.get("MinJobAge", "")
+    return int(remembered) if remembered.isdigit() and int(remembered) <= LONGEST_WAIT_S else None
+
+
+def demand_job_states(status_command: str | None, site: Mapping[str, str]) -> None:
     """Refuse a command for the states of jobs that this site does not answer.
 
     Args:
@@ -34,19 +54,19 @@ def demand_job_states(status_command: str | None, site: dict[str, str]) -> None:
     Raises:
         InputError: sacct without accounting, or squeue where ended jobs are forgotten before they are looked at.
     """
-    accounting = site.get("AccountingStorageType")
-    if status_command == "sacct" and accounting == "accounting_storage/none":
+    if status_command == "sacct" and has_no_accounting(site):
+        storage = site["AccountingStorageType"]
         raise InputError(
             "Slurm of this site",
-            found=f"no accounting (AccountingStorageType = {accounting}), so that sacct knows no job",
+            found=f"no accounting (AccountingStorageType = {storage}), so that sacct knows no job",
             expected=_EXPECTED,
             advice="Start the workflow with --slurm-status-command squeue --slurm-no-account.",
         )
-    remembered = site.get("MinJobAge", "")
-    if status_command == "squeue" and remembered.isdigit() and int(remembered) <= LONGEST_WAIT_S:
+    forgotten = forgotten_after_s(site)
+    if status_command == "squeue" and forgotten is not None:
         raise InputError(
             "Slurm of this site",
-            found=f"ended jobs that squeue forgets after {remembered} s (MinJobAge)",
+            found=f"ended jobs that squeue forgets after {forgotten} s (MinJobAge)",
             expected=f"{_EXPECTED}, which are looked at every {LONGEST_WAIT_S} s",
             advice="Start the workflow with --slurm-status-command sacct, or ask the site for a longer MinJobAge.",
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from palpate.cluster.slurm_site import LONGEST_WAIT_S, forgotten_after_s, has_no_accounting, site_configuration
 from palpate.machine_check.check_line import CheckLine, Verdict
 from palpate.machine_check.programs import ask
 
@@ -42,14 +44,16 @@ class SlurmFacts:
     Attributes:
         partitions: partitions that take jobs.
         complaint: words of a sinfo that failed; empty where it answered.
-        has_accounting: whether sacct answers.
+        has_accounting: whether sacct answers, and the site does not say that it has no accounting.
         has_queue: whether squeue answers.
+        site: configuration of the site by name; empty where nobody says.
     """
 
     partitions: tuple[Partition, ...]
     complaint: str = ""
     has_accounting: bool = False
     has_queue: bool = False
+    site: Mapping[str, str] = field(default_factory=dict)
 
 
 def slurm_facts() -> SlurmFacts:
@@ -57,11 +61,13 @@ def slurm_facts() -> SlurmFacts:
     shown = ask(["sinfo", "-h", "-o", FORMAT])
     accounting = ask(["sacct", "-X", "-n", "-P", "-o", "JobID", "-S", "now-1hours"])
     queue = ask(["squeue", "-h", "-o", "%i|%T"])
+    site = site_configuration()
     return SlurmFacts(
         partitions_of(shown.text) if shown.code == 0 else (),
         "" if shown.code == 0 else shown.complaint,
-        accounting.code == 0 and "disabled" not in accounting.errors,
+        accounting.code == 0 and "disabled" not in accounting.errors and not has_no_accounting(site),
         queue.code == 0,
+        site,
     )
 
 
@@ -120,6 +126,11 @@ def accounting_line(facts: SlurmFacts) -> CheckLine:
     """Judge which program tells a job's state."""
     if facts.has_accounting:
         return CheckLine("accounting", "sacct answers")
+    forgotten = forgotten_after_s(facts.site)
+    if facts.has_queue and forgotten is not None:
+        found = f"no answer of sacct, and ended jobs that squeue forgets after {forgotten} s (MinJobAge)"
+        advice = f"Ask the site for accounting, or for a MinJobAge above {LONGEST_WAIT_S} s; a workflow does not start."
+        return CheckLine("accounting", found, Verdict.MISSING, advice)
     if facts.has_queue:
         advice = "Take the profile below (slurm-status-command: squeue); with sacct the workflow would wait for ever."
         return CheckLine("accounting", "no answer of sacct, but of squeue", Verdict.NOTE, advice)
