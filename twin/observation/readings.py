@@ -28,7 +28,7 @@ type Values = NDArray[np.float64]
 
 REACH_MM: Final = 15.0
 """Largest distance of data from visible tumour, mm; farther away neither the data nor the model show any tumour."""
-STEEPNESS: Final = 2.0
+STEEPNESS: Final = 4.0
 """Steepness kappa: across a voxel at a front the logit changes by about 2, so that part of the voxel is above the
 threshold."""
 _TINY: Final = 1e-9
