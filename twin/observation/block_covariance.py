@@ -50,6 +50,23 @@ class BlockCovariance:
             found[block.rows] = block.half @ values[block.rows]
         return found
 
+    def times(self, values: Values) -> Values:
+        """Return B v, for v of shape (m,) or (m, k)."""
+        found = np.asarray((values.T * self.diagonal).T)
+        for block in self.blocks:
+            found[block.rows] = block.half @ (block.half.T @ values[block.rows])
+        return found
+
+    def part(self, rows: slice) -> BlockCovariance:
+        """Return the covariance of some consecutive rows; every block lies within them or outside.
+
+        Args:
+            rows: the rows, from `start` to before `stop`.
+        """
+        first, last = rows.start, rows.stop
+        inside = [one for one in self.blocks if first <= one.rows[0] and one.rows[-1] < last]
+        return BlockCovariance(self.diagonal[rows], tuple(DenseBlock(one.rows - first, one.half) for one in inside))
+
     @property
     def log_determinant(self) -> float:
         """Logarithm ln det B."""

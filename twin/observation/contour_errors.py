@@ -1,15 +1,16 @@
 """Errors of drawn contours: a smooth field of the level at which they are drawn, and what each block has of its own.
 
-    e_b = c_b lambda(x_b) + n_b,     lambda ~ GP(0, s^2 Matern 3/2 of length l),     n_b ~ N(0, f^2 + (o c_b)^2 + (v g_b)^2)
+    e_b = c_b lambda(x_b) / s + n_b,     lambda ~ GP(0, s^2 Matern 3/2 of length l),
+    n_b ~ N(0, f^2 + (o c_b / s)^2 + (v g_b)^2 + m_b)
 
 lambda is an error of the logit of the density at which a contour is drawn; one field a scan moves its contours of both
-thresholds. c_b is the change of a block's share by the level: half the difference between levels s higher and s lower,
-over s. g_b is the change of the share if the front moved, 1/mm. lambda / |grad logit u| displaces the edge, so that at a
-front of 0.45/mm it lies s / 0.45 off, about 0.9 mm, over a length of l along the surface; where density is flat, as
-after radiotherapy, it lies off by more.
+thresholds. c_b is the standard deviation of a block's share under that error, over the Gaussian of its five-point rule,
+since shares are not linear in it. g_b is the change of the share if the front moved, 1/mm. lambda / |grad logit u|
+displaces the edge: at a front of 0.45/mm by s / 0.45, about 0.7 mm, alike over a length of l along the surface; where
+density is flat, as after radiotherapy, by more. m_b stands for voxels at the edge of tissue that hold tumour but are
+drawn as fluid.
 
-The five constants are maxima of the likelihood of residuals y - F at true densities (benchmarks/contour_errors.py,
-decision 0148).
+The six constants are maxima of the likelihood of residuals y - F at true densities (decision 0148).
 """
 
 from __future__ import annotations
@@ -25,17 +26,25 @@ from palpate.twin.outline import matern
 
 type Values = NDArray[np.float64]
 
+NEAR: Final = 0.01
+"""Error of a share by the level, one standard deviation, from which on a contour counts as near."""
+LEVELS: Final = (0.0, 1.355626, -1.355626, 2.856970, -2.856970)
+"""Levels of the five-point Gauss-Hermite rule, in standard deviations."""
+WEIGHTS: Final = (8.0 / 15.0, 0.222076, 0.222076, 0.011257, 0.011257)
+"""Weights of those levels."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContourErrors:
     """Constants of the errors of contours.
 
     Attributes:
-        level_std: standard deviation s of the logit of the density at which a contour is drawn.
+        level_std: standard deviation s of the logit of the density at which a contour is drawn; smooth.
         level_mm: correlation length l of that level, millimetres (Matern, smoothness 3/2).
         own_std: standard deviation o of the level of each block by itself, in the logit.
         voxel_mm: standard deviation v of the edge in each block, mm: contours go by whole voxels.
         floor: standard deviation f of a share where no contour is near.
+        missed: probability that a voxel at the edge of tissue is drawn as no tumour where there is one.
     """
 
     level_std: float
@@ -43,36 +52,41 @@ class ContourErrors:
     own_std: float
     voxel_mm: float
     floor: float
+    missed: float
 
-    def variances(self, level: Values, slope: Values) -> Values:
+    def variances(self, level: Values, slope: Values, rim: Values) -> Values:
         """Return the variances of n, shape (m,).
 
         Args:
-            level: change c of the shares by the logit of the level, shape (m,).
+            level: standard deviation c of the shares by the level, shape (m,).
             slope: change g of the shares by the place of the front, 1/mm, shape (m,).
+            rim: sum over the block's voxels at the edge of tissue of their share times their squared weight,
+                shape (m,).
         """
-        return np.asarray(self.floor**2 + (self.own_std * level) ** 2 + (self.voxel_mm * slope) ** 2)
+        own = (self.own_std / self.level_std * level) ** 2
+        return np.asarray(self.floor**2 + own + (self.voxel_mm * slope) ** 2 + self.missed * rim)
 
     def near(self, level: Values) -> NDArray[np.bool_]:
-        """Return where a contour is near: where its level's error exceeds half of the floor, shape (m,).
+        """Return where a contour is near: where its level's error exceeds NEAR, shape (m,).
 
         Args:
-            level: change c of the shares by the logit of the level, shape (m,).
+            level: standard deviation c of the shares by the level, shape (m,).
         """
-        return np.asarray(self.level_std * level > 0.5 * self.floor)
+        return np.asarray(level > NEAR)
 
     def covariance(self, level: Values, points_mm: Values) -> Values:
-        """Return the covariance of c lambda, shape (m, m).
+        """Return the covariance of c lambda / s, shape (m, m).
 
         Args:
-            level: change c of the shares by the logit of the level, shape (m,).
+            level: standard deviation c of the shares by the level, shape (m,).
             points_mm: middles of the blocks, millimetres, shape (m, 3).
         """
-        scaled = self.level_std * level
-        return np.asarray(scaled[:, None] * scaled * matern(points_mm, points_mm, self.level_mm))
+        return np.asarray(level[:, None] * level * matern(points_mm, points_mm, self.level_mm))
 
 
-CONTOUR_ERRORS: Final = ContourErrors(level_std=0.41, level_mm=10.0, own_std=0.2, voxel_mm=0.35, floor=0.025)
+CONTOUR_ERRORS: Final = ContourErrors(
+    level_std=0.33, level_mm=8.0, own_std=0.12, voxel_mm=0.5, floor=0.015, missed=0.13
+)
 """Errors of contours as measured on in-silico patients whose density is known."""
 
 
@@ -83,7 +97,7 @@ def contour_covariance(
 
     Args:
         diagonal: variances d of all rows, shape (m,).
-        levels: change c of each scan's rows by the level, shape (m_i,); 0 for cellularity.
+        levels: standard deviation c of each scan's rows by the level, shape (m_i,); 0 for cellularity.
         points_mm: middles of the blocks of each scan's rows, millimetres, shape (m_i, 3).
         errors: constants of the errors.
     """

@@ -15,7 +15,7 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.twin.lattice import nearest_in, visible
-from palpate.twin.observation.contour_errors import CONTOUR_ERRORS, contour_covariance
+from palpate.twin.observation.contour_errors import CONTOUR_ERRORS, LEVELS, WEIGHTS, contour_covariance
 from palpate.twin.observation.errors import Field, SharedErrors, error_columns, shared_errors
 from palpate.twin.observation.readings import REACH_MM, Reading, readings
 from palpate.twin.outline import apparent_density, spread_out
@@ -38,7 +38,7 @@ class Observations:
         scans: readings of each scan.
         slopes: length g of the gradient of the function f(u) that each reading averages, 1/mm, shape (m,) for each
             scan.
-        levels: change c of each reading by the logit of the level at which contours are drawn, shape (m,) for each
+        levels: standard deviation c of each reading by the level at which contours are drawn, shape (m,) for each
             scan; 0 for cellularity.
         field: random field of the errors that neighbours share.
         misplaced_mm: standard deviation of each scan's registration error, millimetres.
@@ -93,8 +93,8 @@ class Observations:
         """Return the same data with the errors that belong to these densities.
 
         Errors in the place of a front matter in proportion to the change of each reading if the front moved, so in
-        proportion to the slope of the density; those of the level at which a contour is drawn in proportion to the
-        change of its share by the level, which is large where density is flat, as after radiotherapy.
+        proportion to the slope of the density. Errors of the level at which a contour is drawn matter most where density
+        is flat, as after radiotherapy.
 
         Args:
             states: density at all tissue voxels, shape (n,), at each scan.
@@ -110,31 +110,41 @@ class Observations:
         """Return one scan's readings with their own errors, and the changes g, 1/mm, and c, shape (m,) each."""
         readings, slopes, levels = [], [np.zeros(0)], [np.zeros(0)]
         for one in its:
-            slope, level = self._by_place(one, density, unknown), self._by_level(one, density, unknown)
-            drawn = one.kind != GAIN
-            readings.append(replace(one, variances=CONTOUR_ERRORS.variances(level, slope)) if drawn else one)
+            shares, _, _ = one.of(density, np.zeros(unknown.size), unknown)
+            slope, level = self._by_place(one, shares), self._by_level(one, density, unknown)
+            if one.kind == GAIN:
+                readings.append(one)
+            else:
+                rim = one.average.power(2) @ (self._rim * shares)
+                readings.append(replace(one, variances=CONTOUR_ERRORS.variances(level, slope, rim)))
             slopes.append(slope)
             levels.append(level)
         return tuple(readings), np.concatenate(slopes), np.concatenate(levels)
 
-    def _by_place(self, one: Reading, density: Values, unknown: Unknowns) -> Values:
-        """Return the change g of a reading if the front moved, 1/mm, shape (m,)."""
-        values, _, _ = one.of(density, np.zeros(unknown.size), unknown)
+    def _by_place(self, one: Reading, values: Values) -> Values:
+        """Return the change g of a reading if the front moved, 1/mm, shape (m,), for its function's values at voxels."""
         volume = np.zeros(self.tissue.shape)
         volume[self.tissue] = values
         parts = np.gradient(volume[self._nearest], *self.edges_mm)
         return np.asarray(one.average @ np.sqrt(sum(part**2 for part in parts))[self.tissue])
 
     def _by_level(self, one: Reading, density: Values, unknown: Unknowns) -> Values:
-        """Return the change c of a share by the logit of the level, by levels one standard deviation apart."""
+        """Return the standard deviation c of a share by the level at which a contour is drawn, shape (m,)."""
         if one.kind == GAIN:
             return np.zeros(len(one.values))
-        at, s = unknown.names.index(one.kind), CONTOUR_ERRORS.level_std
-        xi = np.zeros(unknown.size)
-        xi[at] = s / unknown.single[at].std
-        lower, _, _ = one.of(density, -xi, unknown)
-        higher, _, _ = one.of(density, xi, unknown)
-        return np.asarray(one.average @ (lower - higher)) / (2.0 * s)
+        at, xi = unknown.names.index(one.kind), np.zeros(unknown.size)
+        shares = []
+        for level in LEVELS:
+            xi[at] = level * CONTOUR_ERRORS.level_std / unknown.single[at].std
+            shares.append(one.average @ one.of(density, xi, unknown)[0])
+        mean = np.tensordot(WEIGHTS, shares, 1)
+        return np.asarray(np.sqrt(np.tensordot(WEIGHTS, (np.array(shares) - mean) ** 2, 1)))
+
+    @cached_property
+    def _rim(self) -> NDArray[np.bool_]:
+        """Voxels of tissue at its edge, shape (n,)."""
+        inner = ndimage.binary_erosion(self.tissue, border_value=1)
+        return np.asarray(~inner[self.tissue])
 
     @cached_property
     def _nearest(self) -> tuple[NDArray[np.int64], ...]:
@@ -153,6 +163,11 @@ class Observations:
             self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_error_mm
         )
         return shared_errors(contour_covariance(diagonal, self.levels, self._points_mm), columns)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel, mL."""
+        return float(np.prod(self.edges_mm)) / 1e3
 
     @property
     def telling(self) -> int:

@@ -23,12 +23,14 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
-from palpate.twin.calibration.calibrate import Calibration, calibrate
+from palpate.twin.calibration.calibrate import Calibration, calibrated
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
+from palpate.twin.observation.innovations import Innovation
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
+from palpate.twin.products.innovations import innovation_record, innovations, unexpected
 
 LEAST_ACCEPTED: Final = 0.05
 """Smallest share of accepted proposals; with a smaller one the draws may not follow the posterior."""
@@ -58,7 +60,7 @@ def _calibrate_into(
 ) -> Calibration:
     """Calibrate a twin and write its folder, which is this run's alone."""
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
-    found = calibrate(history, settings)
+    found, problem = calibrated(history, settings)
     went = found.statistics
     say(
         f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
@@ -66,7 +68,7 @@ def _calibrate_into(
     )
     with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, Remarks() if remarks is None else remarks)
+        record = calibration_record(found, history, Remarks() if remarks is None else remarks, innovations(found, problem))
         (partial / "calibration.json").write_text(record_text("calibration", record), encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
@@ -75,16 +77,19 @@ def _calibrate_into(
     return found
 
 
-def calibration_record(found: Calibration, history: TumourHistory, remarks: Remarks) -> dict[str, object]:
+def calibration_record(
+    found: Calibration, history: TumourHistory, remarks: Remarks, innovations: tuple[Innovation, ...] = ()
+) -> dict[str, object]:
     """Return the record of a calibration that programs and the page read, as plain JSON values.
 
     Args:
         found: calibration of the tumour.
         history: history on the images' grid.
         remarks: notes and warnings from reading the history.
+        innovations: each scan's numbers beside their prediction by the scans before.
     """
     past = fitted(found)
-    own = (*_sampling_warnings(found), *contradicted(found.history, past))
+    own = (*_sampling_warnings(found), *contradicted(found.history, past), *unexpected(innovations))
     warnings = (*remarks.warnings, *own, *front_warnings(found))
     return {
         "subject": history.subject,
@@ -100,6 +105,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
         "front_error_mm_per_100_days": found.front_error_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,
+        "innovations": [innovation_record(one) for one in innovations],
         "treatment_days": {
             "radiotherapy": [one.day for one in history.irradiations],
             "chemotherapy": [one.day for one in history.drug_doses],
