@@ -85,7 +85,7 @@ class ContourErrors:
 
 
 CONTOUR_ERRORS: Final = ContourErrors(
-    level_std=0.33, level_mm=8.0, own_std=0.12, voxel_mm=0.5, floor=0.015, missed=0.13
+    level_std=0.33, level_mm=8.0, own_std=0.12, voxel_mm=0.52, floor=0.015, missed=0.13
 )
 """Errors of contours as measured on in-silico patients whose density is known."""
 
