@@ -94,7 +94,7 @@ def test_innovations_are_those_of_the_dense_gaussian(small: CalibrationProblem) 
 def test_normalised_innovations_are_standard_normal(small: CalibrationProblem) -> None:
     """Under the model itself: mean 0, variance 1, and those of one scan tell nothing of another's."""
     predicted, jacobian, errors = _linear(small)
-    seen, rng, mode = small.observations, np.random.default_rng(3), np.zeros(small.dynamics.unknowns.size)
+    rng, mode = np.random.default_rng(3), np.zeros(small.dynamics.unknowns.size)
     scale = 0.05  # keeps the logarithms linear; everything else is
     rows = []
     for _ in range(DRAWN):

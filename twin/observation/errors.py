@@ -135,7 +135,9 @@ def error_columns(
     settings: TwinSettings,
     front_error_mm: float,
 ) -> tuple[Values, Values]:
-    """Return the diagonal d of B, and U, of all scans, shapes (m,) and (m, (3 scans - 1) r); front model errors come first in U.
+    """Return the diagonal d of B, and U, of all scans, shapes (m,) and (m, (3 scans - 1) r).
+
+    Front model errors come first in U.
 
     Args:
         scans: readings of each scan.

@@ -93,8 +93,8 @@ class Observations:
         """Return the same data with the errors that belong to these densities.
 
         Errors in the place of a front matter in proportion to the change of each reading if the front moved, so in
-        proportion to the slope of the density. Errors of the level at which a contour is drawn matter most where density
-        is flat, as after radiotherapy.
+        proportion to the slope of the density. Errors of the level at which a contour is drawn matter most where
+        density is flat, as after radiotherapy.
 
         Args:
             states: density at all tissue voxels, shape (n,), at each scan.
@@ -122,7 +122,7 @@ class Observations:
         return tuple(readings), np.concatenate(slopes), np.concatenate(levels)
 
     def _by_place(self, one: Reading, values: Values) -> Values:
-        """Return the change g of a reading if the front moved, 1/mm, shape (m,), for its function's values at voxels."""
+        """Return the change g of a reading if the front moved, 1/mm, shape (m,)."""
         volume = np.zeros(self.tissue.shape)
         volume[self.tissue] = values
         parts = np.gradient(volume[self._nearest], *self.edges_mm)
@@ -162,7 +162,7 @@ class Observations:
         diagonal, columns = error_columns(
             self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_error_mm
         )
-        return shared_errors(contour_covariance(diagonal, self.levels, self._points_mm), columns)
+        return shared_errors(contour_covariance(diagonal, self.levels, self._points_mm, self._kinds), columns)
 
     @property
     def voxel_ml(self) -> float:
@@ -179,6 +179,11 @@ class Observations:
         near = [CONTOUR_ERRORS.near(level) for level in self.levels]
         cells = sum(len(one.values) for its in self.scans for one in its if one.kind == GAIN)
         return cells + int(sum(one.sum() for one in near))
+
+    @property
+    def _kinds(self) -> tuple[NDArray[np.int64], ...]:
+        """Numbers of the kinds of each scan's rows, shape (m_i,)."""
+        return tuple(np.repeat(np.arange(len(its)), [len(one.values) for one in its]) for its in self.scans)
 
     @property
     def _points_mm(self) -> tuple[Values, ...]:

@@ -68,7 +68,9 @@ def _calibrate_into(
     )
     with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, Remarks() if remarks is None else remarks, innovations(found, problem))
+        record = calibration_record(
+            found, history, Remarks() if remarks is None else remarks, innovations(found, problem)
+        )
         (partial / "calibration.json").write_text(record_text("calibration", record), encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
