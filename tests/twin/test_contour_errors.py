@@ -13,12 +13,12 @@ from palpate.twin.observation.innovations import ODD, WRONG
 from palpate.twin.observation.readings import STEEPNESS
 
 FROZEN = {
-    "level_std": 0.33,
-    "level_mm": 8.0,
+    "level_std": 0.34,
+    "level_mm": 7.2,
     "between_kinds": 0.5,
-    "own_std": 0.12,
-    "voxel_mm": 0.52,
-    "floor": 0.015,
+    "own_std": 0.09,
+    "voxel_mm": 0.43,
+    "floor": 0.016,
     "missed": 0.13,
     "near": 0.01,
     "steepness": 4.0,
@@ -49,7 +49,8 @@ def test_neighbours_share_the_level_within_a_scan_and_with_no_other() -> None:
     found = contour_covariance(
         np.tile(variances, 3), (level, level, quiet), (points,) * 3, (np.array([0, 0, 1]),) * 3
     ).dense()
-    assert found[0, 1] == pytest.approx(0.1**2 * (1.0 + 0.75 * 3**0.5) * np.exp(-0.75 * 3**0.5))
+    far = 3**0.5 * 6.0 / CONTOUR_ERRORS.level_mm
+    assert found[0, 1] == pytest.approx(0.1**2 * (1.0 + far) * np.exp(-far))
     assert found[0, 2] < 1e-3 * found[0, 1]
     assert np.count_nonzero(found[:3, 3:]) == 0
     assert found[6:, 6:] == pytest.approx(np.diag(variances))
