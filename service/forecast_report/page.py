@@ -16,6 +16,7 @@ from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
 from palpate.quality_warning import recorded_warnings
 from palpate.service.forecast_report.figures import curve, described, slices
+from palpate.service.forecast_report.innovations import CAPTION, HEAD, innovation_rows, innovation_strip
 from palpate.service.forecast_report.past_points import explained_points
 from palpate.service.forecast_report.twin_results import TwinResults, read_twin_results
 from palpate.service.forecast_report.viewer import centre_mm, frame_title, viewer_data
@@ -111,7 +112,7 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
         slices=still.source,
         slices_words=still.alt,
         poster=still,
-        tables=[*_forecast_tables(results), _past_table(told)],
+        tables=[*_forecast_tables(results), _past_table(told), *_innovation_tables(results)],
         parameters=_parameter_table(told["parameters"]),
         radiotherapy=_radiotherapy(told),
         notes=told["notes"],
@@ -158,7 +159,8 @@ def _answers(results: TwinResults) -> list[str]:
             of = row[name]
             parts.append(f"{words} {_ml(of['median'])} mL ({_ml(of['95'][0])} to {_ml(of['95'][1])})")
         found.append(f"{sentence(results.day_words(row['day']))}: {', '.join(parts)}.")
-    return found
+    strip = innovation_strip(results)
+    return [*found, strip] if strip else found
 
 
 def _slices_words(results: TwinResults) -> str:
@@ -259,6 +261,12 @@ def _past_table(told: Mapping[str, Any]) -> _Table:
             rows.append((f"{seen['day']:g}", words, value, with_bounds(model[name]["median"], *model[name]["95"])))
     head = ("day", "quantity, mL", "scan", "model (95 %), without front model error")
     return _Table("Past: values of the scans and of the calibrated model", head, tuple(rows))
+
+
+def _innovation_tables(results: TwinResults) -> list[_Table]:
+    """Return each scan's numbers beside their prediction, where the calibration tells them."""
+    rows = innovation_rows(results)
+    return [_Table(CAPTION, HEAD, rows)] if rows else []
 
 
 def _went(told: Mapping[str, Any]) -> str:

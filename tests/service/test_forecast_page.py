@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.service.forecast_report.figures import described
+from palpate.service.forecast_report.innovations import innovation_strip
 from palpate.service.forecast_report.page import render
 from palpate.service.forecast_report.past_points import explained_points
 from palpate.service.forecast_report.twin_results import read_twin_results
@@ -66,6 +67,17 @@ def test_every_point_outside_its_band_is_explained(twin: TwinFiles) -> None:
     assert "1.17 mm off" in told[0]
     assert "the model misses this scan" in told[1]
     assert "the model all cells" in told[2]
+
+
+def test_a_scan_that_is_not_as_predicted_is_said_first(twin: TwinFiles, page: str) -> None:
+    """Whoever reads the forecast must see whether the scans before it came as the model said."""
+    results = read_twin_results(twin.calibration, twin.forecast, first_date=datetime.date(2025, 1, 6))
+    strip = innovation_strip(results)
+    assert re.search(r"day 21 .*as expected, day 80 .*wrong\.$", strip)
+    assert strip in page
+    assert page.index(strip) < page.index("2.90 (0.0700)")
+    plain = {key: value for key, value in results.calibration.items() if key != "innovations"}
+    assert innovation_strip(replace(results, calibration=plain)) == ""
 
 
 def test_an_anatomy_of_another_place_is_refused(twin: TwinFiles, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def _calibration() -> dict[str, Any]:
         "subject": "02",
         "observed": observed,
         "fitted": fitted,
+        "innovations": [_innovation(21.0, "as expected", 0.41), _innovation(80.0, "wrong", 2e-5)],
         "parameters": [{"name": "alpha", "unit": "1/Gy", "prior": [0.04, 0.01, 0.1], "posterior": [0.05, 0.02, 0.1],
                         "identified": True}],
         "treatment_days": {"radiotherapy": [25.0, 26.0], "chemotherapy": [], "surgery": []},
@@ -114,6 +115,13 @@ def _calibration() -> dict[str, Any]:
         "warnings": [],
         "versions": {"commit": "0123456789abcdef"},
     }  # fmt: skip
+
+
+def _innovation(day: float, verdict: str, probability: float) -> dict[str, Any]:
+    """One stream of a scan with one number, as calibration.json has it."""
+    number = {"name": "ln burden, mL", "observed": 3.2, "predicted": 2.9, "std": 0.07, "normalised": 4.3}
+    told = {"day": day, "stream": "cellularity", "numbers": [number], "covariance": [[0.0049]]}
+    return told | {"probability": probability, "verdict": verdict}
 
 
 def _forecast() -> dict[str, Any]:

@@ -60,7 +60,7 @@ def simulated(own: CalibrationProblem, xi: NDArray[np.float64], rng: np.random.G
     states = own.states(xi)
     errors = own.errors()
     shared = errors.columns @ rng.standard_normal(errors.columns.shape[1])
-    noise = np.sqrt(errors.diagonal) * rng.standard_normal(len(errors.diagonal))
+    noise = errors.blocks.half_times(rng.standard_normal(len(errors.columns)))
     values = own.observations.predicted(states, xi, own.dynamics.unknowns) + shared + noise
     scans, at = [], 0
     for scan in own.observations.scans:

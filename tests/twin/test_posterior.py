@@ -94,7 +94,7 @@ def test_wild_steps_are_shortened(small: CalibrationProblem, monkeypatch: pytest
 def test_correlated_errors_are_those_of_the_dense_matrix(small: CalibrationProblem) -> None:
     """Solves and determinant of R go by its low rank; a wrong one would move every width of every forecast."""
     errors = small.errors()
-    dense = np.diag(errors.diagonal) + errors.columns @ errors.columns.T
+    dense = errors.blocks.dense() + errors.columns @ errors.columns.T
     values = np.random.default_rng(2).standard_normal((len(dense), 3))
     assert np.allclose(errors.solve(values), np.linalg.solve(dense, values), rtol=1e-7, atol=1e-9)
     assert errors.misfit(values[:, 0]) == pytest.approx(float(values[:, 0] @ np.linalg.solve(dense, values[:, 0])))

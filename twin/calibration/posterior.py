@@ -124,8 +124,8 @@ class Statistics:
         iterations: Gauss-Newton steps.
         forecasts: number of runs of the model, where one tangent counts as three.
         objective: objective phi at the end.
-        misfit: r^T R^-1 r over the number of data.
-        data: number m of data.
+        misfit: r^T R^-1 r over the number of data; about 1 where errors are as assumed.
+        data: number of data that can err (Observations.telling).
     """
 
     converged: bool
@@ -206,9 +206,10 @@ def laplace(problem: CalibrationProblem, renewals: int = RENEWALS) -> Laplace:
     residual = problem.residual(at.states, xi)
     _, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
     covariance = problem.agreed(cho_solve(cho_factor(hessian), np.eye(len(xi))))
-    misfit = errors.misfit(residual) / len(residual)
+    telling = problem.observations.telling
+    misfit = errors.misfit(residual) / max(telling, 1)
     taken = settings.max_iterations - work.left
-    statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, len(residual))
+    statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, telling)
     return Laplace(
         xi,
         0.5 * (covariance + covariance.T),

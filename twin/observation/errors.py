@@ -1,6 +1,9 @@
-"""Gaussian errors of data and model: independent ones, and shared ones of low rank.
+"""Gaussian errors of data and model: those of blocks and their neighbours, and shared ones of low rank.
 
-    y = F(xi) + U zeta + e,     zeta ~ N(0, 1),     e ~ N(0, diag(d)).
+    y = F(xi) + U zeta + e,     zeta ~ N(0, 1),     e ~ N(0, B).
+
+B is diagonal but for the blocks that a scan's contours cross, whose errors are correlated over some millimetres
+(contour_errors).
 
 Columns of U, with phi the values of a smooth random field (Matern 3/2, length l) from its centres and g = |grad f(u)|
 averaged over a block:
@@ -24,6 +27,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from palpate.config.twin import TwinSettings
 from palpate.twin.dynamics import CENTURY_DAYS
+from palpate.twin.observation.block_covariance import BlockCovariance
 from palpate.twin.observation.readings import Reading
 from palpate.twin.outline import matern_shapes
 from palpate.twin.priors import GAIN
@@ -53,23 +57,22 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class SharedErrors:
-    """Covariance R = diag(d) + U U^T of the errors, factorised.
+    """Covariance R = B + U U^T of the errors, factorised.
 
     Attributes:
-        diagonal: variances d of independent errors, shape (m,).
+        blocks: covariance B of the errors of blocks and their neighbours, of m rows.
         columns: shared errors U, shape (m, r).
-        factor: Cholesky factor of 1 + U^T d^-1 U, as scipy's cho_factor gives it.
+        factor: Cholesky factor of 1 + U^T B^-1 U, as scipy's cho_factor gives it.
     """
 
-    diagonal: Values
+    blocks: BlockCovariance
     columns: Values
     factor: tuple[Values, bool]
 
     def solve(self, values: Values) -> Values:
         """Return R^-1 v, for v of shape (m,) or (m, k)."""
-        scaled = (values.T / self.diagonal).T
-        inner = cho_solve(self.factor, self.columns.T @ scaled)
-        return np.asarray(scaled - ((self.columns @ inner).T / self.diagonal).T)
+        inner = cho_solve(self.factor, self.columns.T @ self.blocks.solve(values))
+        return self.blocks.solve(values - self.columns @ inner)
 
     def misfit(self, residual: Values) -> float:
         """Return r^T R^-1 r, for half of a solve's work.
@@ -77,19 +80,19 @@ class SharedErrors:
         Args:
             residual: residual r, shape (m,).
         """
-        scaled = residual / self.diagonal
+        scaled = self.blocks.solve(residual)
         along = self.columns.T @ scaled
         return float(residual @ scaled - along @ cho_solve(self.factor, along))
 
     @property
     def log_determinant(self) -> float:
         """Logarithm ln det R."""
-        return float(np.log(self.diagonal).sum() + 2.0 * np.log(np.diag(self.factor[0])).sum())
+        return self.blocks.log_determinant + 2.0 * float(np.log(np.diag(self.factor[0])).sum())
 
     def draw_shared(self, residual: Values, rng: np.random.Generator) -> Values:
         """Draw zeta given y - F, shape (r,): a draw of N(0, 1), corrected by the data (Matheron's rule)."""
         zeta = rng.standard_normal(self.columns.shape[1])
-        noise = np.sqrt(self.diagonal) * rng.standard_normal(len(self.diagonal))
+        noise = self.blocks.half_times(rng.standard_normal(len(residual)))
         return np.asarray(zeta + self.columns.T @ self.solve(residual - self.columns @ zeta - noise))
 
 
@@ -117,10 +120,10 @@ class FrontErrors:
         return np.asarray(self.log_prior - 0.5 * np.array(fits))
 
 
-def shared_errors(diagonal: Values, columns: Values) -> SharedErrors:
-    """Factorise R = diag(d) + U U^T."""
-    inner = np.eye(columns.shape[1]) + columns.T @ (columns / diagonal[:, None])
-    return SharedErrors(diagonal, columns, cho_factor(inner))
+def shared_errors(blocks: BlockCovariance, columns: Values) -> SharedErrors:
+    """Factorise R = B + U U^T."""
+    inner = np.eye(columns.shape[1]) + columns.T @ blocks.solve(columns)
+    return SharedErrors(blocks, columns, cho_factor(inner))
 
 
 def error_columns(
@@ -132,7 +135,9 @@ def error_columns(
     settings: TwinSettings,
     front_error_mm: float,
 ) -> tuple[Values, Values]:
-    """Return d and U of all scans, shapes (m,) and (m, (3 scans - 1) r); front model errors come first in U.
+    """Return the diagonal d of B, and U, of all scans, shapes (m,) and (m, (3 scans - 1) r).
+
+    Front model errors come first in U.
 
     Args:
         scans: readings of each scan.

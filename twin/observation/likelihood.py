@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.twin.lattice import nearest_in, visible
+from palpate.twin.observation.contour_errors import CONTOUR_ERRORS, LEVELS, WEIGHTS, contour_covariance
 from palpate.twin.observation.errors import Field, SharedErrors, error_columns, shared_errors
 from palpate.twin.observation.readings import REACH_MM, Reading, readings
 from palpate.twin.outline import apparent_density, spread_out
@@ -21,17 +23,8 @@ from palpate.twin.priors import GAIN, Unknowns
 
 type Values = NDArray[np.float64]
 
-CENTRES = 60
+CENTRES: Final = 60
 """Number of centres of the field of shared errors."""
-SHARE_STD = 0.03
-"""Standard deviation of a block's share in a region, far from its edge."""
-EDGE_MM = 1.2
-"""Standard deviation of the edge of a region from voxel to voxel, mm."""
-LEVEL = 0.4
-"""Standard deviation of the logit of the density at which an edge is drawn."""
-ALIKE = 4.0
-"""Factor on the variances of shares, since blocks of 6 mm are not independent: errors of contours are correlated over
-some 8 mm. These four constants were found on in-silico patients whose density was known (decision 0053)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,8 @@ class Observations:
         scans: readings of each scan.
         slopes: length g of the gradient of the function f(u) that each reading averages, 1/mm, shape (m,) for each
             scan.
+        levels: standard deviation c of each reading by the level at which contours are drawn, shape (m,) for each
+            scan; 0 for cellularity.
         field: random field of the errors that neighbours share.
         misplaced_mm: standard deviation of each scan's registration error, millimetres.
         settings: settings of the twin, with the other standard deviations.
@@ -55,6 +50,7 @@ class Observations:
     days: tuple[float, ...]
     scans: tuple[tuple[Reading, ...], ...]
     slopes: tuple[Values, ...]
+    levels: tuple[Values, ...]
     field: Field
     misplaced_mm: tuple[float, ...]
     settings: TwinSettings
@@ -97,34 +93,58 @@ class Observations:
         """Return the same data with the errors that belong to these densities.
 
         Errors in the place of a front matter in proportion to the change of each reading if the front moved, so in
-        proportion to the slope of the density. A region's edge is off by EDGE_MM voxel by voxel, and it is drawn at a
-        level of density that varies by LEVEL in its logit, which matters where density is flat, as after radiotherapy.
+        proportion to the slope of the density. Errors of the level at which a contour is drawn matter most where
+        density is flat, as after radiotherapy.
 
         Args:
             states: density at all tissue voxels, shape (n,), at each scan.
             unknown: layout of xi; thresholds are taken at their prior means.
         """
-        pairs = [self._steepness(its, state, unknown) for its, state in zip(self.scans, states, strict=True)]
-        return replace(self, scans=tuple(its for its, _ in pairs), slopes=tuple(slope for _, slope in pairs))
+        found = [self._with_errors(its, state, unknown) for its, state in zip(self.scans, states, strict=True)]
+        scans, slopes, levels = zip(*found, strict=True)
+        return replace(self, scans=scans, slopes=slopes, levels=levels)
 
-    def _steepness(
+    def _with_errors(
         self, its: tuple[Reading, ...], density: Values, unknown: Unknowns
-    ) -> tuple[tuple[Reading, ...], Values]:
-        """Return one scan's readings with their own errors, and slopes, 1/mm, shape (m,)."""
-        xi, readings, slopes = np.zeros(unknown.size), [], []
+    ) -> tuple[tuple[Reading, ...], Values, Values]:
+        """Return one scan's readings with their own errors, and the changes g, 1/mm, and c, shape (m,) each."""
+        readings, slopes, levels = [], [np.zeros(0)], [np.zeros(0)]
         for one in its:
-            values, _, by_threshold = one.of(density, xi, unknown)
-            volume = np.zeros(self.tissue.shape)
-            volume[self.tissue] = values
-            parts = np.gradient(volume[self._nearest], *self.edges_mm)
-            slope = one.average @ np.sqrt(sum(part**2 for part in parts))[self.tissue]
-            slopes.append(slope)
+            shares, _, _ = one.of(density, np.zeros(unknown.size), unknown)
+            slope, level = self._by_place(one, shares), self._by_level(one, density, unknown)
             if one.kind == GAIN:
                 readings.append(one)
-                continue
-            level = LEVEL / unknown.single[unknown.names.index(one.kind)].std * (one.average @ by_threshold)
-            readings.append(replace(one, variances=ALIKE * (SHARE_STD**2 + (EDGE_MM * slope) ** 2 + level**2)))
-        return tuple(readings), np.concatenate(slopes or [np.zeros(0)])
+            else:
+                rim = one.average.power(2) @ (self._rim * shares)
+                readings.append(replace(one, variances=CONTOUR_ERRORS.variances(level, slope, rim)))
+            slopes.append(slope)
+            levels.append(level)
+        return tuple(readings), np.concatenate(slopes), np.concatenate(levels)
+
+    def _by_place(self, one: Reading, values: Values) -> Values:
+        """Return the change g of a reading if the front moved, 1/mm, shape (m,)."""
+        volume = np.zeros(self.tissue.shape)
+        volume[self.tissue] = values
+        parts = np.gradient(volume[self._nearest], *self.edges_mm)
+        return np.asarray(one.average @ np.sqrt(sum(part**2 for part in parts))[self.tissue])
+
+    def _by_level(self, one: Reading, density: Values, unknown: Unknowns) -> Values:
+        """Return the standard deviation c of a share by the level at which a contour is drawn, shape (m,)."""
+        if one.kind == GAIN:
+            return np.zeros(len(one.values))
+        at, xi = unknown.names.index(one.kind), np.zeros(unknown.size)
+        shares = []
+        for level in LEVELS:
+            xi[at] = level * CONTOUR_ERRORS.level_std / unknown.single[at].std
+            shares.append(one.average @ one.of(density, xi, unknown)[0])
+        mean = np.tensordot(WEIGHTS, shares, 1)
+        return np.asarray(np.sqrt(np.tensordot(WEIGHTS, (np.array(shares) - mean) ** 2, 1)))
+
+    @cached_property
+    def _rim(self) -> NDArray[np.bool_]:
+        """Voxels of tissue at its edge, shape (n,)."""
+        inner = ndimage.binary_erosion(self.tissue, border_value=1)
+        return np.asarray(~inner[self.tissue])
 
     @cached_property
     def _nearest(self) -> tuple[NDArray[np.int64], ...]:
@@ -139,10 +159,36 @@ class Observations:
         Args:
             front_error_mm: size q of the front model error, mm after 100 days.
         """
-        parts = error_columns(
+        diagonal, columns = error_columns(
             self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_error_mm
         )
-        return shared_errors(*parts)
+        return shared_errors(contour_covariance(diagonal, self.levels, self._points_mm, self._kinds), columns)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel, mL."""
+        return float(np.prod(self.edges_mm)) / 1e3
+
+    @property
+    def telling(self) -> int:
+        """Number of data that can err: cellularity, and shares of blocks near contours.
+
+        All other shares are 0 or 1 by scan and model alike, whatever the level; they are kept with a small error, so
+        that a tumour that reaches them is noticed, but they do not add to the misfit of a fit that is right.
+        """
+        near = [CONTOUR_ERRORS.near(level) for level in self.levels]
+        cells = sum(len(one.values) for its in self.scans for one in its if one.kind == GAIN)
+        return cells + int(sum(one.sum() for one in near))
+
+    @property
+    def _kinds(self) -> tuple[NDArray[np.int64], ...]:
+        """Numbers of the kinds of each scan's rows, shape (m_i,)."""
+        return tuple(np.repeat(np.arange(len(its)), [len(one.values) for one in its]) for its in self.scans)
+
+    @property
+    def _points_mm(self) -> tuple[Values, ...]:
+        """Middles of the blocks of each scan's rows, millimetres, shape (m_i, 3)."""
+        return tuple(np.concatenate([np.zeros((0, 3)), *(one.points_mm for one in its)]) for its in self.scans)
 
 
 def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettings) -> Observations:
@@ -173,5 +219,5 @@ def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettin
     none = tuple(np.zeros(sum(len(one.values) for one in its)) for its in found)
     unmeasured_mm = settings.registration_std_mm
     later = (unmeasured_mm if one.misplaced_mm is None else one.misplaced_mm for one in history.scans[1:])
-    plain = Observations(history.tissue, edges_mm, days, found, none, field, (0.0, *later), settings)
+    plain = Observations(history.tissue, edges_mm, days, found, none, none, field, (0.0, *later), settings)
     return plain.around([apparent_density(scan, tissue, edges_mm)[tissue] for scan in history.scans], unknown)

@@ -28,7 +28,7 @@ type Values = NDArray[np.float64]
 
 REACH_MM: Final = 15.0
 """Largest distance of data from visible tumour, mm; farther away neither the data nor the model show any tumour."""
-STEEPNESS: Final = 2.0
+STEEPNESS: Final = 4.0
 """Steepness kappa: across a voxel at a front the logit changes by about 2, so that part of the voxel is above the
 threshold."""
 _TINY: Final = 1e-9
@@ -48,6 +48,7 @@ class Reading:
         variances: variances of the blocks' independent errors, shape (m,); those of shares depend on the density
             (Observations.around).
         points_mm: middles of the blocks on the lattice, shape (m, 3).
+        voxels: number of measured voxels of each block, shape (m,).
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Reading:
     values: Values
     variances: Values
     points_mm: Values
+    voxels: Values
 
     def of(self, density: Values, xi: Values, unknown: Unknowns) -> tuple[Values, Values, Values]:
         """Return the function f of u at voxels, its derivative by u, and its derivative by xi's entry of this kind.
@@ -124,7 +126,9 @@ def _scan_readings(
             continue
         y = average @ np.where(there, values, 0.0)[tissue]
         own = average.power(2) @ np.where(there, variances, 0.0)[tissue]
-        found.append(Reading(kind, average if places is None else average @ places, y, own, points * edges_mm))
+        voxels = np.diff(average.indptr).astype(np.float64)
+        seen = average if places is None else average @ places
+        found.append(Reading(kind, seen, y, own, points * edges_mm, voxels))
     return tuple(found)
 
 

@@ -26,12 +26,14 @@ from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
 from palpate.resources import gather_use
-from palpate.twin.calibration.calibrate import Calibration, calibrate
+from palpate.twin.calibration.calibrate import Calibration, calibrated
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
+from palpate.twin.observation.innovations import Innovation
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
+from palpate.twin.products.innovations import innovation_record, innovations, unexpected
 
 LEAST_ACCEPTED: Final = 0.05
 """Smallest share of accepted proposals; with a smaller one the draws may not follow the posterior."""
@@ -59,14 +61,21 @@ def calibrate_into(
     target = claim_folder(out, "calibrate", {})
     with target.owned() if comm.rank == 0 else nullcontext():
         say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
-        found = calibrate(history, settings, comm)
+        found, problem = calibrated(history, settings, comm)
+        told = innovations(found, problem)
         gather_use(comm)
         if comm.rank == 0:
-            _write(target, found, history, Remarks() if remarks is None else remarks)
+            _write(target, found, history, Remarks() if remarks is None else remarks, told)
     return found
 
 
-def _write(target: OutputFolder, found: Calibration, history: TumourHistory, remarks: Remarks) -> None:
+def _write(
+    target: OutputFolder,
+    found: Calibration,
+    history: TumourHistory,
+    remarks: Remarks,
+    told: tuple[Innovation, ...],
+) -> None:
     """Write the folder of a calibration, which is this run's alone."""
     went = found.statistics
     say(
@@ -75,7 +84,7 @@ def _write(target: OutputFolder, found: Calibration, history: TumourHistory, rem
     )
     with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, remarks)
+        record = calibration_record(found, history, remarks, told)
         (partial / "calibration.json").write_text(record_text("calibration", record), encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
@@ -83,16 +92,19 @@ def _write(target: OutputFolder, found: Calibration, history: TumourHistory, rem
         write_nifti(partial / f"sub-{history.subject}_roi.nii.gz", lattice.scans[-1].roi, lattice.affine_mm)
 
 
-def calibration_record(found: Calibration, history: TumourHistory, remarks: Remarks) -> dict[str, object]:
+def calibration_record(
+    found: Calibration, history: TumourHistory, remarks: Remarks, innovations: tuple[Innovation, ...] = ()
+) -> dict[str, object]:
     """Return the record of a calibration that programs and the page read, as plain JSON values.
 
     Args:
         found: calibration of the tumour.
         history: history on the images' grid.
         remarks: notes and warnings from reading the history.
+        innovations: each scan's numbers beside their prediction by the scans before.
     """
     past = fitted(found)
-    own = (*_sampling_warnings(found), *contradicted(found.history, past))
+    own = (*_sampling_warnings(found), *contradicted(found.history, past), *unexpected(innovations))
     warnings = (*remarks.warnings, *own, *front_warnings(found))
     return {
         "subject": history.subject,
@@ -108,6 +120,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
         "front_error_mm_per_100_days": found.front_error_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,
+        "innovations": [innovation_record(one) for one in innovations],
         "treatment_days": {
             "radiotherapy": [one.day for one in history.irradiations],
             "chemotherapy": [one.day for one in history.drug_doses],
