@@ -23,6 +23,8 @@ from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
+from palpate.twin.front import front_error, unresolved_growth
+from palpate.twin.front_correction import front_correction
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.priors import SLOWING, drugs
 from palpate.twin.state_space.chances import Chances
@@ -39,6 +41,8 @@ DRIFT: Final = "ln k"
 """Name of the source of the drift of ln k."""
 FRONT: Final = "front"
 """Beginning of the names of the sources of the front model error; the number of the field's centre follows."""
+VOXELS: Final = "front by voxels"
+"""Name of the source of the front's displacement by voxels, one number a draw."""
 
 
 class Future:
@@ -65,20 +69,32 @@ class Future:
         count = int(np.ceil((until - self._last) / PIECE_DAYS))
         self._starts = self._last + PIECE_DAYS * np.arange(count)
         self._model = lru_cache(maxsize=None)(self._made)
+        self._fronts = front_correction(whole.edges_mm)
         self._chances = Chances(self._settings.seed, tuple(range(len(calibration.draws.xi))))
         self._drifts = self._drawn_drifts()
         self._stress = self._found_stress()
 
-    def front_errors_mm(self, days: Sequence[float]) -> Values:
-        """Return the front model error of each day and draw, in the field's coefficients, mm, shape (days, draws, r).
+    def front_errors_mm(self, days: Sequence[float]) -> tuple[Values, Values]:
+        """Return the displacement of the front that the model does not predict, on each day and of each draw.
+
+        The model error is a random field, the error by voxels the same everywhere; without a front model error
+        (twin.front_error_mm is 0) there is neither.
 
         Args:
             days: days after the last scan, counted from the first.
+
+        Returns:
+            The model error in the field's coefficients, mm, shape (days, draws, r), and the error by voxels, mm, shape
+            (days, draws).
         """
         drawn = self._calibration.draws
         sources = tuple(f"{FRONT} {number}" for number in range(drawn.front_error.shape[1]))
         moved = self._chances.motions(sources, self._last, days) / np.sqrt(CENTURY_DAYS)
-        return np.asarray(drawn.front_error + drawn.front_error_mm[:, None] * moved)
+        by_model_mm = drawn.front_error + drawn.front_error_mm[:, None] * moved
+        if self._settings.front_error_mm == 0.0:
+            return by_model_mm, np.zeros(by_model_mm.shape[:2])
+        by_voxels_mm = front_error(self._calibration).unresolved_mm * self._chances.normals(VOXELS, 0)
+        return by_model_mm, unresolved_growth(np.array(days) - self._last)[:, None] * by_voxels_mm
 
     def advanced(self, number: int, days: Sequence[float]) -> Iterator[Values]:
         """Yield one draw's density on some days, without the front model error, at all tissue voxels. Collective.
@@ -119,17 +135,17 @@ class Future:
         """Return the parameters of a draw in a piece of the future."""
         xi = self._calibration.draws.xi[number]
         free = self._unstressed(xi, float(self._drifts[number, piece]))
-        if not self._stress:
-            return free
-        log_d = free.log_diffusivity - slowed(self._calibration.unknowns, xi, self._stress[piece])
-        return replace(free, log_diffusivity=log_d)
+        if self._stress:
+            log_d = free.log_diffusivity - slowed(self._calibration.unknowns, xi, self._stress[piece])
+            free = replace(free, log_diffusivity=log_d)
+        return self._fronts.corrected(free)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:
-        """Return the parameters at xi where no stress slows growth."""
+        """Return the parameters at xi where no stress slows growth, without correction of fronts."""
         return growth_parameters(self._calibration.unknowns, xi, self._white, self._rates, self._kill_1_g, drift)
 
     def _known_drifts(self, xi: Values) -> Values:
-        """Return b of the last interval between scans, which is 0 where there is one scan, in the shape of xi but its last axis."""
+        """Return b of the last interval between scans, 0 where there is one scan, without the last axis of xi."""
         half = brownian([scan.day for scan in self._history.scans], self._settings)
         known = xi[..., self._calibration.unknowns.drift_slice()]
         return np.asarray(known @ half[-1] if len(half) else np.zeros(xi.shape[:-1]))
@@ -157,6 +173,6 @@ class Future:
             model = interval_model(
                 self._place, self._events, self._names, (start, start + PIECE_DAYS), self._settings
             )
-            mean, density = followed(elastic_system, slowing, model, parameters, density)
+            mean, density = followed(elastic_system, slowing, model, parameters, density, self._fronts)
             found.append(pattern(elastic_system, mean, known.log_moduli[1:])[:, self._own])
         return tuple(found)

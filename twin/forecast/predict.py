@@ -172,12 +172,14 @@ def predict_days(
     stops = sorted({*days, *(day for day in on_the_way if last < day < days[-1])})
     future = Future(calibration, stops[-1], comm)
     phi = calibration.field.at(np.argwhere(history.tissue) * history.edges_mm)
-    nearest, errors_mm = nearest_in(history.tissue, history.edges_mm), future.front_errors_mm(stops)
+    nearest = nearest_in(history.tissue, history.edges_mm)
+    by_model_mm, by_voxels_mm = future.front_errors_mm(stops)
     count = len(calibration.draws.xi)
     found = {day: np.empty((count, len(phi)), dtype=np.float32) for day in days}
     for number in range(count):
         for at, (day, grown) in enumerate(zip(stops, future.advanced(number, stops), strict=True)):
-            density = with_front_error(grown, phi @ errors_mm[at, number], history, nearest)
+            away_mm = phi @ by_model_mm[at, number] + by_voxels_mm[at, number]
+            density = with_front_error(grown, away_mm, history, nearest)
             if look is not None:
                 look(number, day, density)
             if day in found:
