@@ -101,7 +101,9 @@ def front_error(calibration: Calibration) -> FrontError:
         ratio = fronts.ratio(found)
         speed = np.exp(0.5 * lowered) * (1.0 + settled_excess(ratio * np.exp(-lowered)))
         width_m = float(np.average(np.sqrt(fronts.square_m2 / ratio), weights=weights))
-        by_voxels_m = UNRESOLVED * float(np.average(np.sqrt(DIRECTIONS / 3.0 * fronts.square_m2 * ratio), weights=weights))
+        by_voxels_m = UNRESOLVED * float(
+            np.average(np.sqrt(DIRECTIONS / 3.0 * fronts.square_m2 * ratio), weights=weights)
+        )
         excess.append(np.average(speed, weights=weights) - 1.0)
         widths_mm.append(m_to_mm(width_m))
         unresolved_mm.append(m_to_mm(by_voxels_m))

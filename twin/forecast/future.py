@@ -170,9 +170,7 @@ class Future:
         parameters = self._unstressed(xi, float(self._known_drifts(xi)))
         found = []
         for start in self._starts:
-            model = interval_model(
-                self._place, self._events, self._names, (start, start + PIECE_DAYS), self._settings
-            )
+            model = interval_model(self._place, self._events, self._names, (start, start + PIECE_DAYS), self._settings)
             mean, density = followed(elastic_system, slowing, model, parameters, density, self._fronts)
             found.append(pattern(elastic_system, mean, known.log_moduli[1:])[:, self._own])
         return tuple(found)
