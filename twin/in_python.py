@@ -13,6 +13,7 @@ from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.history_file import read_history
+from palpate.twin.basis import Basis, basis
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.calibrate import calibrate as calibrate_history
 from palpate.twin.calibration_file import load_calibration
@@ -30,6 +31,7 @@ class ForecastDay:
         visible_ml: volume of all that images show, millilitres.
         burden_ml: integral of the density, millilitres of packed tumour cells.
         forecast: equally probable densities on the twin's lattice.
+        basis: what the forecast rests on; with one scan it is of the population, not of this patient.
     """
 
     day: float
@@ -37,6 +39,7 @@ class ForecastDay:
     visible_ml: DrawSummary
     burden_ml: DrawSummary
     forecast: Forecast = field(repr=False)
+    basis: Basis = Basis.PATIENT
 
 
 def calibrate(
@@ -85,4 +88,5 @@ def _day(found: Forecast) -> ForecastDay:
         DrawSummary(found.volumes_ml(found.thresholds(INFILTRATED_ABOVE)), "mL"),
         DrawSummary(found.burdens_ml(), "mL"),
         found,
+        basis(found.calibration),
     )

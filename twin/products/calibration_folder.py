@@ -23,6 +23,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
+from palpate.twin.basis import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above
@@ -85,9 +86,10 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
     """
     past = fitted(found)
     own = (*_sampling_warnings(found), *contradicted(found.history, past))
-    warnings = (*remarks.warnings, *own, *front_warnings(found))
+    warnings = (*basis_warnings(found), *remarks.warnings, *own, *front_warnings(found))
     return {
         "subject": history.subject,
+        "basis": str(basis(found)),
         "units": {"volumes": "mL", "days": "since the first scan"},
         "parameters": parameters(found),
         "mechanics": None
