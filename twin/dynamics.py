@@ -38,6 +38,7 @@ from palpate.twin.priors import (
     Unknowns,
     drugs,
 )
+from palpate.twin.start_profile import voxel_mean
 from palpate.units import days_to_s, m_to_mm, mg_to_kg, per_day_to_per_s
 
 type Values = NDArray[np.float64]
@@ -105,14 +106,17 @@ class Dynamics:
         width_mm = WAVE * m_to_mm(float(np.exp(log_width)))
         shift = self.outline.shapes_mm @ xi[own.shape_slice()]
         moved = (own.value(xi, OFFSET) - self.outline.distance_mm - shift) / width_mm
-        root = 1.0 / (1.0 + np.exp(-np.clip(self.outline.base + moved, -LOGIT_LIMIT, LOGIT_LIMIT)))
-        share, slope = root**2, 2.0 * p * root**2 * (1.0 - root)
+        z = np.clip(self.outline.base + moved, -LOGIT_LIMIT, LOGIT_LIMIT)
+        # Inside what was measured the image gives the mean already.
+        length = np.where(self.outline.distance_mm == 0.0, 0.0, m_to_mm(self.fronts.edge_m) / width_mm)
+        share, slope, by_length = voxel_mean(z, length)
+        slope, widened = p * slope, -p * (slope * moved + by_length)
         by = np.zeros((len(moved), own.size))
         for name, column in (
             (PLATEAU, p * (1.0 - p) * share),
-            (WIDTH, -slope * moved),
-            (DIFFUSIVITY, -0.5 * slope * moved),
-            (PROLIFERATION, 0.5 * slope * moved),
+            (WIDTH, widened),
+            (DIFFUSIVITY, 0.5 * widened),
+            (PROLIFERATION, -0.5 * widened),
             (OFFSET, slope / width_mm),
         ):
             at = own.names.index(name)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from palpate.quality_warning import QualityWarning
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import brownian, growth_parameters, kills_1_g, slowed
-from palpate.twin.front_correction import DIRECTIONS, front_correction
+from palpate.twin.front_correction import front_correction
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.priors import drugs
 from palpate.units import m_to_mm
@@ -101,9 +101,7 @@ def front_error(calibration: Calibration) -> FrontError:
         ratio = fronts.ratio(found)
         speed = np.exp(0.5 * lowered) * (1.0 + settled_excess(ratio * np.exp(-lowered)))
         width_m = float(np.average(np.sqrt(fronts.square_m2 / ratio), weights=weights))
-        by_voxels_m = UNRESOLVED * float(
-            np.average(np.sqrt(DIRECTIONS / 3.0 * fronts.square_m2 * ratio), weights=weights)
-        )
+        by_voxels_m = UNRESOLVED * float(fronts.edge_m * np.average(np.sqrt(ratio), weights=weights))
         excess.append(np.average(speed, weights=weights) - 1.0)
         widths_mm.append(m_to_mm(width_m))
         unresolved_mm.append(m_to_mm(by_voxels_m))

@@ -41,6 +41,11 @@ class FrontCorrection:
 
     square_m2: float
 
+    @property
+    def edge_m(self) -> float:
+        """Edge of a cube with the same sum of squares, m."""
+        return float(np.sqrt(DIRECTIONS / 3.0 * self.square_m2))
+
     def log_change(self, parameters: Parameters) -> Values:
         """Return F(q), shape (n,).
 

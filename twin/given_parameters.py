@@ -23,7 +23,7 @@ _NAMES: Final[Mapping[str, tuple[str, float]]] = {
     ALPHA: ("alpha_1_gy", 1.0),
     OFFSET: ("outline_offset_mm", 1.0),
 }
-"""Names in a file, and their units in SI, by the names of the unknowns; the others have no unit and keep their names."""
+"""Names in a file and units in SI by the names of the unknowns; the others have no unit and keep their names."""
 _EXAMPLE: Final = "Write YAML such as k_1_day: 0.05, one line for each parameter, or the same as JSON."
 
 

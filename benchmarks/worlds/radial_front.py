@@ -1,9 +1,9 @@
 """Ball of tumour that grows without treatment: radial solution on shells of 0.1 mm, and the twin's own on voxels.
 
 Both begin with the profile of the twin's first scan, u = 0.98 / (1 + exp((r - r_0) / w))^2 with w = c sqrt(6 D / k).
-Voxels fill an eighth of the ball, which meets its middle at their corner; faces there are
-closed, as symmetry has it. Nothing of the solver of the twin is in the radial solution: implicit midpoint in space,
-closed logistic growth, steps of 0.1 day.
+Voxels begin with its means and fill an eighth of the ball, whose middle is their corner; faces there are closed, as
+symmetry has it. Nothing of the twin's solver is in the radial solution: the implicit midpoint rule in space, closed
+logistic growth, steps of 0.1 day.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SHELL_MM: Final = 0.1
 """Thickness of a shell, mm."""
 SEEN_ABOVE: Final = 0.18
 """Density above which tumour is visible."""
-POINTS: Final = 5
-"""Points along each edge of a voxel at which its mean is taken."""
 _PLATEAU: Final = 0.98
 _STEP_DAYS: Final = 0.1
+_POINTS: Final = 5
+"""Points along each edge of a voxel at which its mean is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,20 @@ class Ball:
         """Width sqrt(D / k) of the front, mm."""
         return float(np.sqrt(self.diffusivity_mm2_day / self.proliferation_1_day))
 
+    @property
+    def width_mm(self) -> float:
+        """Width w of the front at the first scan, mm."""
+        return float(self.width * np.sqrt(6.0) * self.front_mm)
+
     def density(self, distance_mm: Values) -> Values:
         """Return the density at the first scan at distances from the middle, of their shape."""
-        z = (self.radius_mm - distance_mm) / (self.width * np.sqrt(6.0) * self.front_mm)
+        z = (self.radius_mm - distance_mm) / self.width_mm
         return np.asarray(_PLATEAU / (1.0 + np.exp(-np.clip(z, -60.0, 60.0))) ** 2)
 
     def reach_mm(self, days: float) -> float:
         """Return a distance from the middle that the front does not reach in some days, mm."""
         speed = 2.2 * np.sqrt(self.diffusivity_mm2_day * self.proliferation_1_day)
-        return float(self.radius_mm + speed * days + 6.0 + 8.0 * self.width * np.sqrt(6.0) * self.front_mm)
+        return float(self.radius_mm + speed * days + 6.0 + 8.0 * self.width_mm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,7 @@ def radial(ball: Ball, days: Sequence[float]) -> Radii:
     return Radii(np.array(seen), np.array([np.cbrt(3.0 * volumes @ one) for one in states]))
 
 
-def on_voxels(
-    ball: Ball, edge_mm: float, days: Sequence[float], *, corrected: bool = True, points: int = POINTS
-) -> Radii:
+def on_voxels(ball: Ball, edge_mm: float, days: Sequence[float], *, corrected: bool = True) -> Radii:
     """Return the radii by the twin's growth model.
 
     Args:
@@ -124,11 +127,10 @@ def on_voxels(
         edge_mm: edge of the voxels, mm.
         days: days, ascending.
         corrected: whether D is corrected for the voxels, as the twin does it.
-        points: points along each edge of a voxel whose mean is its density at the first scan; the twin takes 1.
     """
     count = int(np.ceil(ball.reach_mm(days[-1]) / edge_mm))
     place = voxels(np.ones((count, count, count), np.bool_), np.full(3, mm_to_m(edge_mm)))
-    start = _means(ball, edge_mm, count, points)
+    start = _means(ball, edge_mm, count)
     log_d = np.full(start.size, np.log(mm2_day_to_m2_s(ball.diffusivity_mm2_day)))
     parameters = Parameters(log_d, np.array(np.log(per_day_to_per_s(ball.proliferation_1_day))))
     if corrected:
@@ -148,12 +150,12 @@ def _seen(u: Values) -> float:
     return float(shares.reshape(whole.shape)[1:, 1:, 1:].sum())
 
 
-def _means(ball: Ball, edge_mm: float, count: int, points: int) -> Values:
+def _means(ball: Ball, edge_mm: float, count: int) -> Values:
     """Return the means of the first density over voxels, shape (count, count, count)."""
-    squares = ((np.arange(count * points) + 0.5) * edge_mm / points) ** 2
+    squares = ((np.arange(count * _POINTS) + 0.5) * edge_mm / _POINTS) ** 2
     found = np.zeros((count, count, count))
     for at in range(count):
-        slab = squares[at * points : (at + 1) * points, None, None] + squares[:, None] + squares
-        u = ball.density(np.sqrt(slab)).reshape(points, count, points, count, points)
+        slab = squares[at * _POINTS : (at + 1) * _POINTS, None, None] + squares[:, None] + squares
+        u = ball.density(np.sqrt(slab)).reshape(_POINTS, count, _POINTS, count, _POINTS)
         found[at] = u.mean(axis=(0, 2, 4))
     return found

@@ -119,7 +119,12 @@ def _forecast_into(
 def _write_sidecars(folder: Path, rests_on: Basis) -> None:
     """State beside every map what the forecast rests on, unless it is of this patient."""
     if not rests_on.of_patient:
-        for path in sorted(folder.rglob("*.nii.gz")):
+        maps = (
+            *folder.rglob("*_density.nii.gz"),
+            *folder.rglob("*_probability.nii.gz"),
+            *folder.glob("*displacement*"),
+        )
+        for path in maps:
             sidecar = json.dumps({"Basis": str(rests_on)}) + "\n"
             path.with_name(path.name.removesuffix(".nii.gz") + ".json").write_text(sidecar, encoding="utf-8")
 
