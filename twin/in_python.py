@@ -13,7 +13,8 @@ from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.history_file import read_history
-from palpate.twin.basis import Basis, basis
+from palpate.twin.basis import Basis
+from palpate.twin.basis_of_calibration import basis
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.calibrate import calibrate as calibrate_history
 from palpate.twin.calibration_file import load_calibration

@@ -144,7 +144,8 @@ def _headline(results: TwinResults) -> str:
     volume = last["visible_ml"]
     lower, upper = volume["95"]
     return (
-        f"{_marked(results)}On {results.day_words(last['day'])} the visible tumour is forecast to be {_ml(volume['median'])} mL, "
+        f"{_marked(results)}On {results.day_words(last['day'])} the visible tumour is forecast to be "
+        f"{_ml(volume['median'])} mL, "
         f"with 95 % probability between {_ml(lower)} and {_ml(upper)} mL."
     )
 

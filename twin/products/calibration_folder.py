@@ -23,7 +23,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
-from palpate.twin.basis import basis, basis_warnings
+from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above

@@ -29,7 +29,8 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.renamed import old_keys, record_text
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
-from palpate.twin.basis import Basis, basis, basis_warnings
+from palpate.twin.basis import Basis
+from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.predict import Forecast
