@@ -44,7 +44,7 @@ NINETY: Final = 1.645
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class BallCase:
     """Ball on voxels of an edge, the number of which names its file."""
 
     number: int
@@ -57,7 +57,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class BallScore:
     """Radii of one ball on the first day and on DAYS, mm.
 
     Attributes:
@@ -88,7 +88,7 @@ class Score:
         return UNRESOLVED * np.sqrt(0.6) * self.edge_mm**2 / self.front_mm * unresolved_growth(np.array(DAYS))
 
 
-def cases(resolved: int, narrow: int) -> list[Case]:
+def cases(resolved: int, narrow: int) -> list[BallCase]:
     """Return balls whose fronts are resolved and balls whose fronts are not."""
     rng, found = np.random.default_rng(SEED), []
     while len(found) < resolved + narrow:
@@ -97,29 +97,29 @@ def cases(resolved: int, narrow: int) -> list[Case]:
         width = float(np.exp(-0.5 + 0.4 * rng.standard_normal()))
         ball = Ball(radius_mm, float(d), float(k), width)
         if (ball.front_mm >= 0.5 * edge_mm) == (len(found) < resolved):
-            found.append(Case(len(found), ball, edge_mm))
+            found.append(BallCase(len(found), ball, edge_mm))
     return found
 
 
-def score(case: Case, _: Path) -> Score:
+def score(case: BallCase, _: Path) -> BallScore:
     """Grow one ball three ways."""
     true = radial(case.ball, DAYS)
     ways = [on_voxels(case.ball, case.edge_mm, DAYS, corrected=corrected) for corrected in (True, False)]
     radii = [tuple(map(float, values)) for one in (true, *ways) for values in (one.visible_mm, one.burden_mm)]
-    return Score(case.edge_mm, case.ball.front_mm, *radii)
+    return BallScore(case.edge_mm, case.ball.front_mm, *radii)
 
 
-def scored(out: Path, case: Case) -> Score:
+def scored(out: Path, case: BallCase) -> BallScore:
     """Grow one ball, or take over what an earlier run found."""
-    return scored_once(case, score, Score, out)
+    return scored_once(case, score, BallScore, out)
 
 
-def errors(scores: Sequence[Score], kind: str, way: str) -> Values:
+def errors(scores: Sequence[BallScore], kind: str, way: str) -> Values:
     """Return radii on voxels less the radial solution's on the first day and DAYS, mm, shape (balls, 1 + days)."""
     return np.array([np.subtract(getattr(one, f"{way}_{kind}_mm"), getattr(one, f"{kind}_mm")) for one in scores])
 
 
-def rows(scores: Sequence[Score]) -> list[Row]:
+def rows(scores: Sequence[BallScore]) -> list[Row]:
     """Return the figures of all balls."""
     found = []
     groups = {

@@ -10,7 +10,7 @@ BASIS_CODES: Final = ("population-forecast", "given-parameters")
 
 
 class Basis(StrEnum):
-    """What growth and treatment effect of a forecast rest on, in the words that every output states."""
+    """Basis of growth and of the effect of treatment in a forecast, in the words that every output states."""
 
     PATIENT = "this patient's scans"
     POPULATION = "population, not this patient"

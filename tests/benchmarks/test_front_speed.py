@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from front_speed import DAYS, NINETY, Score, cases, score
+from front_speed import DAYS, NINETY, BallScore, cases, score
 from worlds import radial_front
 from worlds.radial_front import Ball, on_voxels, radial
 
@@ -37,7 +37,7 @@ def test_fronts_on_voxels_keep_pace(ball: Ball, within: float) -> None:
 @pytest.mark.long
 def test_the_term_of_voxels_holds_what_it_says(tmp_path: Path) -> None:
     """Forty balls with narrow fronts: intervals of 90 % by that term alone hold the burden's radius about as often."""
-    scores: list[Score] = [score(case, tmp_path) for case in cases(0, 40)]
+    scores: list[BallScore] = [score(case, tmp_path) for case in cases(0, 40)]
     away = np.array([np.subtract(one.voxel_burden_mm, one.burden_mm)[1:] for one in scores])
     limits = NINETY * np.array([one.unresolved_mm for one in scores])
     held = np.mean(np.abs(away) <= limits, axis=0)

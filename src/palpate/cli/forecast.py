@@ -29,8 +29,8 @@ def forecast(
     parameters: Annotated[
         Path | None,
         typer.Option(
-            help="JSON or YAML file of named parameters, such as k_1_day: 0.05 and d_mm2_day: 0.1: one run of the model "
-            "with them, without calibration and intervals; others are the prior's medians."
+            help="JSON or YAML file of named parameters, such as k_1_day: 0.05 and d_mm2_day: 0.1: one run of the "
+            "model with them, without calibration and intervals; others are the prior's medians."
         ),
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,

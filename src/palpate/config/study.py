@@ -25,8 +25,8 @@ FEWEST_SCANS = 2
 """Least number of scans for a forecast by the workflow: one scan shows a tumour, two show its growth."""
 ONE_SCAN = (
     "one session with tumour maps does not show growth, so there is no forecast of this patient. "
-    "Add the maps of another date in the column growth, with its date; palpate tumour, calibrate and forecast, one after "
-    "another, give a forecast of the population."
+    "Add the maps of another date in the column growth, with its date; palpate tumour, calibrate and forecast, one "
+    "after another, give a forecast of the population."
 )
 """Message for a subject with a single scan of the tumour."""
 _LABEL = re.compile(r"[0-9A-Za-z]+")
