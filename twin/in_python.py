@@ -32,7 +32,7 @@ class ForecastDay:
         visible_ml: volume of all that images show, millilitres.
         burden_ml: integral of the density, millilitres of packed tumour cells.
         forecast: equally probable densities on the twin's lattice.
-        basis: what the forecast rests on; with one scan it is of the population, not of this patient.
+        basis: ground of the forecast; with one scan it is the population, not this patient.
     """
 
     day: float
