@@ -13,10 +13,12 @@ from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.history_file import read_history
+from palpate.twin.basis import Basis
+from palpate.twin.basis_of_calibration import basis
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.calibrate import calibrate as calibrate_history
 from palpate.twin.calibration_file import load_calibration
-from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.forecast.predict import Forecast, predict_days
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
 
 
@@ -30,6 +32,7 @@ class ForecastDay:
         visible_ml: volume of all that images show, millilitres.
         burden_ml: integral of the density, millilitres of packed tumour cells.
         forecast: equally probable densities on the twin's lattice.
+        basis: ground of the forecast; with one scan it is the population, not this patient.
     """
 
     day: float
@@ -37,6 +40,7 @@ class ForecastDay:
     visible_ml: DrawSummary
     burden_ml: DrawSummary
     forecast: Forecast = field(repr=False)
+    basis: Basis = Basis.PATIENT
 
 
 def calibrate(
@@ -74,7 +78,8 @@ def forecast(calibration: Calibration | Path | str, days_after_last_scan: Sequen
     if not isinstance(calibration, Calibration):
         calibration = load_calibration(Path(calibration) / "calibration.h5")
     last = calibration.history.scans[-1].day
-    return tuple(_day(predict(calibration, last + after)) for after in sorted(set(days_after_last_scan)))
+    days = [last + after for after in sorted(set(days_after_last_scan))]
+    return tuple(_day(found) for found in predict_days(calibration, days))
 
 
 def _day(found: Forecast) -> ForecastDay:
@@ -84,4 +89,5 @@ def _day(found: Forecast) -> ForecastDay:
         DrawSummary(found.volumes_ml(found.thresholds(INFILTRATED_ABOVE)), "mL"),
         DrawSummary(found.burdens_ml(), "mL"),
         found,
+        basis(found.calibration),
     )

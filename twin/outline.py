@@ -2,6 +2,7 @@
 
     u_0(x) = p / (1 + exp(-z))^2,    z(x) = z_b(x) + (a - d(x) - sum_j phi_j(x) xi_j) / w,    w = c sqrt(6 D_white / k).
 
+Where no cellularity was measured, u_0 is its mean over the voxel (twin.start_profile).
 With z_b and the shapes left out this is the travelling wave of Fisher's equation in closed form (Ablowitz and
 Zeppetella 1979), whose speed is within 2 % of the natural one: the density that no image shows is tied to the rates.
 Where cellularity was measured, z_b follows the image, lightly smoothed, up to the visible edge, and d is the distance

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from palpate.config.study import FEWEST_SCANS, Session, growth_scans
+from palpate.config.study import Session, growth_scans
 from palpate.errors import InputError
 from palpate.imaging.anatomy.anatomy import AnatomyImage, read_anatomy_image
 from palpate.imaging.dicom.anatomy import read_anatomy
@@ -41,19 +41,19 @@ def dated_scans(sessions: Sequence[Session], subject: str, table: Path | str) ->
         table: path of the table of sessions, for errors.
 
     Raises:
-        InputError: no such subject, no maps or those of one date only, a date missing, doubled or out of order.
+        InputError: no such subject, no maps, a date missing, doubled or out of order.
     """
     own = [one for one in sessions if one.subject == subject]
     if not own:
         known = ", ".join(sorted({one.subject for one in sessions})[:8]) or "nobody"
         raise InputError(table, found=f"no subject {subject}", expected=f"one of {known}", advice="Check the label.")
     scans = growth_scans(sessions, subject)
-    if len(scans) < FEWEST_SCANS:
+    if not scans:
         raise InputError(
             f"{table}, subject {subject}",
-            found=f"{len(scans)} session{'s' if len(scans) != 1 else ''} with tumour maps in the column growth",
-            expected=f"at least {FEWEST_SCANS}, with their dates: one scan shows a tumour, two show its growth",
-            advice="Add the maps of another date, or calibrate this subject later.",
+            found="no session with tumour maps in the column growth",
+            expected="one at least, with its date: one scan shows a tumour, two show its growth",
+            advice="Add the maps of a date.",
         )
     for one in scans:
         if one.date is None:

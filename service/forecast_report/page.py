@@ -24,6 +24,7 @@ from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, 
 from palpate.service.report.answers import place_words
 from palpate.service.report.panels import Picture
 from palpate.service.report.render import render_page
+from palpate.twin.basis import BASIS_CODES, Basis
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -123,7 +124,10 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
 
 def _warnings(results: TwinResults) -> list[str]:
     """Return the warnings of calibration and forecast, each once."""
-    every = (*recorded_warnings(results.calibration), *recorded_warnings(results.forecast))
+    of_forecast = recorded_warnings(results.forecast)
+    # What the forecast rests on comes first: the page folds away all but two.
+    first = [one for one in of_forecast if one.code in BASIS_CODES]
+    every = (*first, *recorded_warnings(results.calibration), *of_forecast)
     return list(dict.fromkeys(map(str, every)))
 
 
@@ -141,9 +145,16 @@ def _headline(results: TwinResults) -> str:
     volume = last["visible_ml"]
     lower, upper = volume["95"]
     return (
-        f"On {results.day_words(last['day'])} the visible tumour is forecast to be {_ml(volume['median'])} mL, "
+        f"{_marked(results)}On {results.day_words(last['day'])} the visible tumour is forecast to be "
+        f"{_ml(volume['median'])} mL, "
         f"with 95 % probability between {_ml(lower)} and {_ml(upper)} mL."
     )
+
+
+def _marked(results: TwinResults) -> str:
+    """Return the words that begin what is said of a forecast which is not of this patient."""
+    rests_on = Basis(results.forecast.get("basis", Basis.PATIENT))
+    return "" if rests_on.of_patient else f"{sentence(rests_on)}: "
 
 
 def _answers(results: TwinResults) -> list[str]:
@@ -181,7 +192,8 @@ def _ml(volume: float) -> str:
 def _curves(results: TwinResults) -> list[tuple[str, str, str]]:
     """Return pictures, their numbers in words, and their captions."""
     found = [
-        (curve(results, name), described(results, name), f"{sentence(words)}, mL.") for name, words in NAMES.items()
+        (curve(results, name), described(results, name), f"{_marked(results)}{sentence(words)}, mL.")
+        for name, words in NAMES.items()
     ]
     moved = results.forecast.get("mass_effect")
     if moved is None:
@@ -191,7 +203,8 @@ def _curves(results: TwinResults) -> list[tuple[str, str, str]]:
         f"The tissue is that {_around(moved)}. Known on the days of scans and forecast.",
     )
     return found + [
-        (curve(results, name), described(results, name), f"{sentence(words[name])}, mm. {said}") for name in CURVES
+        (curve(results, name), described(results, name), f"{_marked(results)}{sentence(words[name])}, mm. {said}")
+        for name in CURVES
     ]
 
 
@@ -221,10 +234,10 @@ def _assumed(results: TwinResults) -> str:
 def _forecast_tables(results: TwinResults) -> list[_Table]:
     """Return volumes, and displacements where there are any."""
     truth = "median and credible intervals, if the model's assumptions hold"
-    tables = [_intervals(results, NAMES, "mL", f"Forecast of volumes: {truth}.")]
+    tables = [_intervals(results, NAMES, "mL", f"{_marked(results)}Forecast of volumes: {truth}.")]
     moved = results.forecast.get("mass_effect")
     if moved is not None:
-        caption = f"Displacement of tissue {_around(moved)}: {truth} and λ/s is as assumed."
+        caption = f"{_marked(results)}Displacement of tissue {_around(moved)}: {truth} and λ/s is as assumed."
         tables.append(_intervals(results, _displacements(moved), "mm", caption))
     return tables
 

@@ -130,3 +130,14 @@ def test_what_cannot_be_joined_is_told(forecast: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of the forecast's tissue"):
         write_forecast_dicom(forecast, tmp_path / "other", settings=SETTINGS, anatomy=far)
     assert not (tmp_path / "other").exists()
+
+
+def test_every_series_says_that_it_is_the_populations(forecast: Path, tmp_path: Path) -> None:
+    """A planning system shows descriptions of series and nothing of palpate's records."""
+    path = forecast / "forecast.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"basis": "population, not this patient"}))
+    out = tmp_path / "dicom"
+    write_forecast_dicom(forecast, out, settings=MapsSettings(), anatomy=_t1(tmp_path / "t1"))
+    said = {pydicom.dcmread(one, stop_before_pixels=True).SeriesDescription for one in out.rglob("*.dcm")}
+    assert len(said) > 4
+    assert all("population, not this patient" in one and len(one) <= 64 for one in said)

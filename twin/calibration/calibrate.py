@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,6 +50,7 @@ class Calibration:
         field: random field of the errors that neighbours share.
         draws: draws of the posterior.
         statistics: convergence, work and misfit of the calibration.
+        given: parameters that a user gave for one run of the model, by their names in the file; None for a posterior.
     """
 
     settings: TwinSettings
@@ -62,6 +64,7 @@ class Calibration:
     field: Field
     draws: Draws
     statistics: Statistics
+    given: Mapping[str, float] | None = None
 
     def estimates(self) -> tuple[Estimate, ...]:
         """Return medians and 95 % bounds of the single numbers, in SI."""
@@ -122,6 +125,24 @@ def calibrated(
         settings: settings of the twin.
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
     """
+    grid, coarse = whole_history(history, settings)
+    problem = prepared(coarse, settings, comm)
+    found = laplace(problem)
+    problem = problem.under(found.stress)
+    drawn = draw(problem, found, settings, comm)
+    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
+
+
+def whole_history(history: TumourHistory, settings: TwinSettings) -> tuple[TwinLattice, TumourHistory]:
+    """Return the lattice, and the history on it with its stiffness.
+
+    Args:
+        history: images and treatment on the images' grid.
+        settings: settings of the twin.
+
+    Raises:
+        InputError: scans out of order, no tumour, or a head that is too small for the boxes of displacement.
+    """
     _demand_order(history)
     grid = lattice(history, settings.voxel_mm, settings.margin_mm)
     coarse = on_lattice(history, grid)
@@ -130,11 +151,7 @@ def calibrated(
         where, edge_mm = f"tumour images of {history.subject}", float(coarse.edges_mm.max())
         demand_head(where, coarse.tissue, coarse.edges_mm, settings.displacement_box_mm, edge_mm)
         coarse = replace(coarse, stiffness=coarse_stiffness(history, grid, settings.stiffness_draws))
-    problem = prepared(coarse, settings, comm)
-    found = laplace(problem)
-    problem = problem.under(found.stress)
-    drawn = draw(problem, found, settings, comm)
-    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
+    return grid, coarse
 
 
 def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> CalibrationProblem:

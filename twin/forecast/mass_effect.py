@@ -136,10 +136,14 @@ def around_tumour(history: TumourHistory) -> tuple[float, Mask]:
 def swellings_pa(settings: TwinSettings, count: int) -> Values:
     """Draw lambda / s with the numerical factor, pascal, shape (count,): one in each slice of equal probability.
 
+    A single draw is the prior's median.
+
     Args:
         settings: prior of lambda / s, and seed.
         count: number of draws.
     """
+    if count == 1:
+        return np.array([kpa_to_pa(settings.swelling_kpa.median)])
     rng = np.random.default_rng([settings.seed, 3])
     strata = ndtri((rng.permutation(count) + rng.random(count)) / count)
     logs = settings.swelling_kpa.log_std * strata + NUMERICAL_LOG_STD * rng.standard_normal(count)

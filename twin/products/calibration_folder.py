@@ -26,6 +26,7 @@ from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
 from palpate.resources import gather_use
+from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration, calibrated
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above
@@ -105,9 +106,10 @@ def calibration_record(
     """
     past = fitted(found)
     own = (*_sampling_warnings(found), *contradicted(found.history, past), *unexpected(innovations))
-    warnings = (*remarks.warnings, *own, *front_warnings(found))
+    warnings = (*basis_warnings(found), *remarks.warnings, *own, *front_warnings(found))
     return {
         "subject": history.subject,
+        "basis": str(basis(found)),
         "units": {"volumes": "mL", "days": "since the first scan"},
         "parameters": parameters(found),
         "mechanics": None

@@ -33,6 +33,7 @@ from palpate.imaging.dicom_out.region_masks import RegionMask, on_grid
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map
 from palpate.imaging.files.nifti import voxel_indices
+from palpate.twin.basis import Basis
 from palpate.twin.products.forecast_figures import forecast_figures
 
 NOTE_NAME: Final = "no_dicom_source.txt"
@@ -76,12 +77,14 @@ class _Forecast:
         subject: label of the subject, such as "02".
         rows: days of the forecast since the first scan, with their figures, as forecast.json has them.
         made: time at which it was computed.
+        basis: what it rests on.
     """
 
     folder: Path
     subject: str
     rows: Mapping[float, Mapping[str, Any]]
     made: datetime
+    basis: Basis
 
     @classmethod
     def read(cls, folder: Path) -> _Forecast:
@@ -90,12 +93,13 @@ class _Forecast:
         try:
             rows = {float(row["day"]): row for row in record["forecast"]}
             subject = str(record["subject"])
+            basis = Basis(record.get("basis", Basis.PATIENT))  # earlier versions do not state it
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 path, found="no days", expected="the record of palpate forecast", advice="Run palpate forecast again."
             ) from error
         made = datetime.fromtimestamp(int(path.stat().st_mtime), tz=UTC)
-        return cls(folder, subject, rows, made)
+        return cls(folder, subject, rows, made, basis)
 
     def maps(self, day: float) -> Iterator[tuple[str, Map]]:
         """Yield ending and map of each quantity of a day that the folder holds, NaN outside the tissue.
@@ -162,7 +166,10 @@ def _contents(found: _Forecast, day: float, grid: ImageGrid, first_series: int) 
         ending: (replace(QUANTITIES[ending], series_number=first_series + QUANTITIES[ending].series_number), the_map)
         for ending, the_map in found.maps(day)
     }
-    stem, title = found.stem(day), f"day {day:g} sub-{found.subject}"
+    # A description of a series holds 64 characters; the patient's attributes state the subject.
+    marked = f"day {day:g}, {found.basis}"
+    stem, title = found.stem(day), f"day {day:g} sub-{found.subject}" if found.basis.of_patient else marked
+    warned = () if found.basis.of_patient else (f"Forecast of the model with {found.basis}.",)
     _demand_shown(maps["stat-mean_density"][1], grid)
 
     def image(name: str, the_map: Map, quantity: DicomQuantity, where: str) -> ImageContent:
@@ -183,7 +190,7 @@ def _contents(found: _Forecast, day: float, grid: ImageGrid, first_series: int) 
         series=tuple(image(f"{name}_{ending}", one, quantity, "") for ending, quantity, one in on_t1),
         maps=tuple(image(f"{name}_{ending}", one, _moved(quantity, 2), "on T1 ") for ending, quantity, one in on_t1),
         regions=regions,
-        remarks=("Forecast by a model of tumor growth, on the T1 of the first scan.",),
+        remarks=(*warned, "Forecast by a model of tumor growth, on the T1 of the first scan."),
         no_regions="Nowhere does the probability of tumour reach 5 %.",
         figures=forecast_figures(found.rows[day], regions),
         no_figures="The record of the forecast states no volumes of this day.",

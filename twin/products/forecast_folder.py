@@ -9,11 +9,13 @@
 forecast.tsv, forecast.json                                   volumes, burden and displacements with intervals
 curve.tsv, and `curve` in forecast.json                       volumes and burden day by day, past and forecast
 
-Without mechanics there are no displacements, and forecast.json states that.
+Without mechanics there are no displacements, and forecast.json states that. Where the forecast is not of this patient
+(twin.basis), every map has a sidecar .json and every line of the tables a column `basis` that says so.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from palpate.provenance import versions
 from palpate.renamed import old_keys, record_text
 from palpate.resources import gather_use
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
+from palpate.twin.basis import Basis
+from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.predict import Forecast
@@ -104,6 +108,8 @@ def _write(
     """Write the folder, which is this run's alone, and return its rows."""
     calibration, moved, curve_ahead = found_days.calibration, found_days.moved, found_days.curve_ahead
     history = calibration.history
+    for warning in basis_warnings(calibration):
+        say(str(warning))
     meshes: list[dict[str, object]] = []
     last = history.scans[-1].day
     rows: list[dict[str, object]] = []
@@ -119,8 +125,11 @@ def _write(
                 additional = moved.ahead[number].means_mm - moved.now.means_mm
                 rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
             say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
+        rests_on = basis(calibration)
         record = {
             "subject": history.subject,
+            "basis": str(rests_on),
+            "given": calibration.given,
             "units": {"volumes": "mL", "displacements": "mm", "days": "since the first scan"},
             "last_scan_day": last,
             "forecast": rows,
@@ -128,15 +137,30 @@ def _write(
             "mass_effect": None if moved is None else _mass_effect(calibration, moved),
             "meshes": meshes,
             "left_out": _beyond(calibration, last + max(after_days)),
-            "warnings": [one.as_record() for one in front_warnings(calibration)],
+            "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration))],
             "versions": versions(),
         }
         (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
-        (partial / "forecast.tsv").write_text(_table(rows), encoding="utf-8")
-        (partial / "curve.tsv").write_text(_table([*curve["past"], *curve_ahead[1:]]), encoding="utf-8")
+        (partial / "forecast.tsv").write_text(_table(rows, rests_on), encoding="utf-8")
+        days = [*curve["past"], *curve_ahead[1:]]
+        (partial / "curve.tsv").write_text(_table(days, rests_on), encoding="utf-8")
         write_past(calibration, partial)
         write_dose(calibration, last + max(after_days), partial)
+        _write_sidecars(partial, rests_on)
     return rows
+
+
+def _write_sidecars(folder: Path, rests_on: Basis) -> None:
+    """State beside every map what the forecast rests on, unless it is of this patient."""
+    if not rests_on.of_patient:
+        maps = (
+            *folder.rglob("*_density.nii.gz"),
+            *folder.rglob("*_probability.nii.gz"),
+            *folder.glob("*displacement*"),
+        )
+        for path in maps:
+            sidecar = json.dumps({"Basis": str(rests_on)}) + "\n"
+            path.with_name(path.name.removesuffix(".nii.gz") + ".json").write_text(sidecar, encoding="utf-8")
 
 
 def _beyond(calibration: Calibration, end: float) -> list[str]:
@@ -197,7 +221,12 @@ def _write_maps(folder: Path, found: Forecast) -> None:
     stem = _stem(found)
     draws = found.densities.astype(np.float64)
     lower, upper = np.quantile(draws, [0.025, 0.975], axis=0)
-    stats = {"mean": draws.mean(axis=0), "std": draws.std(axis=0, ddof=1), "lower": lower, "upper": upper}
+    stats = {
+        "mean": draws.mean(axis=0),
+        "std": draws.std(axis=0, ddof=min(1, len(draws) - 1)),
+        "lower": lower,
+        "upper": upper,
+    }
     for name, values in stats.items():
         volume = np.full(history.tissue.shape, np.nan, dtype=np.float32)
         volume[history.tissue] = values
@@ -208,10 +237,11 @@ def _write_maps(folder: Path, found: Forecast) -> None:
         write_nifti(folder / f"{stem}_desc-{shown}_probability.nii.gz", probability, history.affine_mm)
 
 
-def _table(rows: Sequence[dict[str, object]]) -> str:
+def _table(rows: Sequence[dict[str, object]], rests_on: Basis) -> str:
     """Return one line a day and quantity."""
+    marks = [] if rests_on.of_patient else [str(rests_on)]
     ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
-    lines = ["\t".join(["day", "quantity", "median", *ends])]
+    lines = ["\t".join(["day", "quantity", "median", *ends, *(["basis"] if marks else [])])]
     for row in rows:
         named: dict[str, str] = {name: name for name in (*QUANTITIES, *DISPLACEMENTS) if name in row}
         named |= {old: new for old, new in old_keys("forecast", "forecast").items() if new in row}
@@ -220,5 +250,5 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
             assert isinstance(values, dict)
             bounds = [values[f"{100 * level:g}"][end] for level in LEVELS for end in (0, 1)]
             numbers = "\t".join(f"{value:.4g}" for value in (values["median"], *bounds))
-            lines.append(f"{row['day']:g}\t{name}\t{numbers}")
+            lines.append("\t".join([f"{row['day']:g}", name, numbers, *marks]))
     return "\n".join(lines) + "\n"

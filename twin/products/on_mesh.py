@@ -67,7 +67,12 @@ class MeshedLattice:
         near = np.flatnonzero(np.diff(self.carry.indptr))
         draws = np.asarray(self.carry[near] @ found.densities.astype(np.float64).T)
         lower, upper = np.quantile(draws, ENDS, axis=1)
-        parts = {"mean": draws.mean(axis=1), "std": draws.std(axis=1, ddof=1), "lower": lower, "upper": upper}
+        parts = {
+            "mean": draws.mean(axis=1),
+            "std": draws.std(axis=1, ddof=min(1, draws.shape[1] - 1)),
+            "lower": lower,
+            "upper": upper,
+        }
         named = {f"density_{name}": _spread(values, near, self.carry.shape[0]) for name, values in parts.items()}
         for name, kind in THRESHOLDS.items():
             probability = found.probability_above(found.thresholds(kind))[tissue]

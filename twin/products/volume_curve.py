@@ -19,7 +19,7 @@ from palpate.solvers.dealt import dealt
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import Dynamics, dynamics
-from palpate.twin.forecast.predict import Forecast, predict, present, shares_above
+from palpate.twin.forecast.predict import Forecast, predict_days, present, shares_above
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
 from palpate.twin.outline import outline
@@ -133,14 +133,13 @@ def forecast_with_curve(
     Returns:
         The forecast of each day, and the rows of the curve, the first of which is the day of the last scan.
     """
-    found, ahead = VolumeCurve(calibration), []
+    found = VolumeCurve(calibration)
     now = present(calibration)
     for number in dealt(range(len(now.densities)), comm):
         found.look(number, now.day, now.densities[number].astype(np.float64))
-    for first, last in pairwise((now.day, *days)):
-        between = days_between(first, last)
-        ahead.append(predict(calibration, last, comm, on_the_way=between, look=found.look))
-    return ahead, found.rows(comm)
+    between = [day for first, last in pairwise((now.day, *days)) for day in days_between(first, last)]
+    ahead = predict_days(calibration, days, comm, on_the_way=between, look=found.look)
+    return list(ahead), found.rows(comm)
 
 
 def _dynamics(calibration: Calibration) -> Dynamics:

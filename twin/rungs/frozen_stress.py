@@ -77,6 +77,6 @@ def frozen_stress(
     found = list(stress.patterns)
     for first in map(float, starts):
         model = interval_model(own.place, events, names, (first, first + FROZEN_DAYS), settings)
-        mean, density = followed(elastic_system, slowing, model, free, density)
+        mean, density = followed(elastic_system, slowing, model, free, density, own.fronts)
         found.append(pattern(elastic_system, mean, stress.log_moduli[1:]))
     return FrozenStress((*own.days[:-1], *map(float, starts)), np.stack(found))

@@ -163,9 +163,9 @@ class LatticeModel:
         own = self.dynamics
         xi = theta[: own.unknowns.size]
         free = growth_parameters(own.unknowns, xi, own.white, own.growth_shapes, own.kill_1_g, drift)
-        if stress is None or SLOWING not in own.unknowns.names:
-            return free
-        return replace(free, log_diffusivity=free.log_diffusivity - slowed(own.unknowns, xi, stress))
+        if stress is not None and SLOWING in own.unknowns.names:
+            free = replace(free, log_diffusivity=free.log_diffusivity - slowed(own.unknowns, xi, stress))
+        return own.fronts.corrected(free)
 
     def _demand_parameters(self, u: Events) -> None:
         names = self.unknowns.names

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from palpate.twin.calibration.calibrate import Calibration
+
 
 def forecast(
-    calibration: Annotated[Path, typer.Argument(help="Folder of palpate calibrate.")],
+    calibration: Annotated[
+        Path, typer.Argument(help="Folder of palpate calibrate; with --parameters also the file of palpate tumour.")
+    ],
     out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     after_days: Annotated[
         list[float] | None, typer.Option(help="Days after the last scan; repeat for each. Overrides the settings.")
@@ -19,6 +24,13 @@ def forecast(
         Path | None,
         typer.Option(
             help="Folder of palpate mesh with tetrahedra in the first scan's world; maps are then also written on them."
+        ),
+    ] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON or YAML file of named parameters, such as k_1_day: 0.05 and d_mm2_day: 0.1: one run of the "
+            "model with them, without calibration and intervals; others are the prior's medians."
         ),
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,
@@ -32,8 +44,9 @@ def forecast(
     without mechanics. Every draw of the posterior grows on through the treatments that the table lists after the last
     scan. Intervals of 50, 80, 90 and 95 % are in forecast.tsv and forecast.json. With --mesh, density (mean, standard
     deviation, 5 and 95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView),
-    keeping the mass. The command runs alone or under mpiexec -n N: the ranks share the draws, and the result does not
-    depend on N.
+    keeping the mass. A forecast from one scan is marked "population, not this patient"; one with --parameters is marked
+    "given rates, not this patient". The command runs alone or under mpiexec -n N: the ranks share the draws, and the
+    result does not depend on N.
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
@@ -42,11 +55,29 @@ def forecast(
     chosen = parse_settings(ForecastSettings, settings)
     if after_days:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after_days}))
-    claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh})
+    claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh, "parameters": parameters})
     from palpate.solvers.ranks import all_ranks
-    from palpate.twin.calibration_file import load_calibration
     from palpate.twin.products.forecast_folder import forecast_into
 
     comm = all_ranks(ranks)
-    twin = load_calibration(calibration / "calibration.h5")
+    twin = _calibrated(calibration) if parameters is None else _given(calibration, parameters)
     forecast_into(twin, chosen.days_after_last_scan, out, mesh, comm)
+
+
+def _calibrated(folder: Path) -> Calibration:
+    """Return the calibration in a folder."""
+    from palpate.twin.calibration_file import load_calibration
+
+    return load_calibration(folder / "calibration.h5")
+
+
+def _given(source: Path, parameters: Path) -> Calibration:
+    """Return one run of the model with given parameters, on a calibration's lattice or from a tumour's history."""
+    from palpate.imaging.tumour.history_file import read_history
+    from palpate.twin.forward import forward_from_calibration, forward_from_history
+    from palpate.twin.given_parameters import read_parameters
+
+    given = read_parameters(parameters)
+    if source.is_file():
+        return forward_from_history(read_history(source), given, parameters)
+    return forward_from_calibration(_calibrated(source), given, parameters)
