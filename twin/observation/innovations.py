@@ -24,7 +24,7 @@ from scipy.stats import chi2
 from palpate.twin.observation.errors import SharedErrors
 from palpate.twin.observation.likelihood import Observations
 from palpate.twin.observation.readings import Reading
-from palpate.twin.observation.summaries import Summary, summaries
+from palpate.twin.observation.summaries import ScanNumbers, summaries
 
 type Values = NDArray[np.float64]
 
@@ -131,5 +131,5 @@ def drawn_innovations(
     return tuple(found)
 
 
-def _innovation(day: float, told: Summary, mean: Values, spread: Values) -> Innovation:
+def _innovation(day: float, told: ScanNumbers, mean: Values, spread: Values) -> Innovation:
     return Innovation(day, told.stream, told.names, told.values, mean, 0.5 * (spread + spread.T))

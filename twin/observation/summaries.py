@@ -35,7 +35,7 @@ _MODE_VARIANCE: Final = 4.0 / 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ScanNumbers:
     """Numbers of a stream at some data, and how they follow from the data.
 
     Attributes:
@@ -53,7 +53,7 @@ class Summary:
 
 def summaries(
     its: tuple[Reading, ...], data: Values, around: Values, voxel_ml: float
-) -> tuple[tuple[Summary, Summary], ...]:
+) -> tuple[tuple[ScanNumbers, ScanNumbers], ...]:
     """Return the numbers of each stream, as data and as prediction have them; none where either is below LEAST_ML.
 
     Args:
@@ -79,7 +79,7 @@ def summaries(
     return tuple(found)
 
 
-def _regions(one: Reading, weights: Values, pair: tuple[Values, Values], rows: slice, size: int) -> Summary:
+def _regions(one: Reading, weights: Values, pair: tuple[Values, Values], rows: slice, size: int) -> ScanNumbers:
     """Return ln volume, centroid and modes of the front by the shares of blocks."""
     shares, around = pair
     volume_ml = float(weights @ around)
@@ -96,13 +96,13 @@ def _regions(one: Reading, weights: Values, pair: tuple[Values, Values], rows: s
     derivative[:, rows] = np.concatenate([by_volume[None], linear])
     axes = tuple(f"centroid {axis}, mm" for axis in "ijk")
     names = ("ln visible volume, mL", *axes, *(f"front mode {number}, mm" for number in (1, 2, 3)))
-    return Summary(REGIONS, names, values, derivative)
+    return ScanNumbers(REGIONS, names, values, derivative)
 
 
-def _burden(one: Reading, weights: Values, pair: tuple[Values, Values], rows: slice, size: int) -> Summary:
+def _burden(one: Reading, weights: Values, pair: tuple[Values, Values], rows: slice, size: int) -> ScanNumbers:
     """Return ln burden by the cellularity of blocks."""
     del one
     cells, around = pair
     derivative = np.zeros((1, size))
     derivative[0, rows] = weights / (weights @ around)
-    return Summary(CELLULARITY, ("ln burden, mL",), np.array([np.log(weights @ cells)]), derivative)
+    return ScanNumbers(CELLULARITY, ("ln burden, mL",), np.array([np.log(weights @ cells)]), derivative)
