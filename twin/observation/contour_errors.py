@@ -35,6 +35,26 @@ WEIGHTS: Final = (8.0 / 15.0, 0.222076, 0.222076, 0.011257, 0.011257)
 """Weights of those levels."""
 
 
+SHARE_STD: Final = 0.03
+"""Standard deviation of a block's share in a region, far from its edge, where errors are taken as independent."""
+EDGE_MM: Final = 1.2
+"""Standard deviation of the edge of a region from voxel to voxel, mm, where errors are taken as independent."""
+LEVEL: Final = 0.4
+"""Standard deviation of the logit of the density at which an edge is drawn, where errors are taken as independent."""
+ALIKE: Final = 4.0
+"""Factor on these variances, since blocks of 6 mm are not independent (decision 0053)."""
+
+
+def inflated_variances(slope: Values, by_threshold: Values) -> Values:
+    """Return variances of shares taken as independent, with a factor for what neighbours share, shape (m,).
+
+    Args:
+        slope: change g of the shares by the place of the front, 1/mm, shape (m,).
+        by_threshold: change of the shares by the logit of the threshold, shape (m,).
+    """
+    return np.asarray(ALIKE * (SHARE_STD**2 + (EDGE_MM * slope) ** 2 + (LEVEL * by_threshold) ** 2))
+
+
 @dataclass(frozen=True, slots=True)
 class ContourErrors:
     """Constants of the errors of contours.

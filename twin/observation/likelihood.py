@@ -15,9 +15,15 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.twin.lattice import nearest_in, visible
-from palpate.twin.observation.contour_errors import CONTOUR_ERRORS, LEVELS, WEIGHTS, contour_covariance
+from palpate.twin.observation.contour_errors import (
+    CONTOUR_ERRORS,
+    LEVELS,
+    WEIGHTS,
+    contour_covariance,
+    inflated_variances,
+)
 from palpate.twin.observation.errors import Field, SharedErrors, error_columns, shared_errors
-from palpate.twin.observation.readings import REACH_MM, Reading, readings
+from palpate.twin.observation.readings import REACH_MM, STEEPNESS, Reading, readings
 from palpate.twin.outline import apparent_density, spread_out
 from palpate.twin.priors import GAIN, Unknowns
 
@@ -114,6 +120,9 @@ class Observations:
             slope, level = self._by_place(one, shares), self._by_level(one, density, unknown)
             if one.kind == GAIN:
                 readings.append(one)
+            elif self.settings.contour_errors == "independent":
+                variances = inflated_variances(slope, self._by_threshold(one, density, unknown))
+                readings.append(replace(one, variances=variances))
             else:
                 rim = one.average.power(2) @ (self._rim * shares)
                 readings.append(replace(one, variances=CONTOUR_ERRORS.variances(level, slope, rim)))
@@ -130,7 +139,7 @@ class Observations:
 
     def _by_level(self, one: Reading, density: Values, unknown: Unknowns) -> Values:
         """Return the standard deviation c of a share by the level at which a contour is drawn, shape (m,)."""
-        if one.kind == GAIN:
+        if one.kind == GAIN or self.settings.contour_errors == "independent":
             return np.zeros(len(one.values))
         at, xi = unknown.names.index(one.kind), np.zeros(unknown.size)
         shares = []
@@ -139,6 +148,11 @@ class Observations:
             shares.append(one.average @ one.of(density, xi, unknown)[0])
         mean = np.tensordot(WEIGHTS, shares, 1)
         return np.asarray(np.sqrt(np.tensordot(WEIGHTS, (np.array(shares) - mean) ** 2, 1)))
+
+    def _by_threshold(self, one: Reading, density: Values, unknown: Unknowns) -> Values:
+        """Return the change of a reading by the logit of its threshold, shape (m,)."""
+        _, _, by_threshold = one.of(density, np.zeros(unknown.size), unknown)
+        return np.asarray((one.average @ by_threshold) / unknown.single[unknown.names.index(one.kind)].std)
 
     @cached_property
     def _rim(self) -> NDArray[np.bool_]:
@@ -171,11 +185,13 @@ class Observations:
 
     @property
     def telling(self) -> int:
-        """Number of data that can err: cellularity, and shares of blocks near contours.
+        """Number of data that can err: cellularity, and shares near contours; all data where errors are independent.
 
         All other shares are 0 or 1 by scan and model alike, whatever the level; they are kept with a small error, so
         that a tumour that reaches them is noticed, but they do not add to the misfit of a fit that is right.
         """
+        if self.settings.contour_errors == "independent":
+            return len(self.values)
         near = [CONTOUR_ERRORS.near(level) for level in self.levels]
         cells = sum(len(one.values) for its in self.scans for one in its if one.kind == GAIN)
         return cells + int(sum(one.sum() for one in near))
@@ -202,7 +218,7 @@ def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettin
     Raises:
         InputError: no scan has cellularity or regions in tissue.
     """
-    found = readings(history, settings.block_mm)
+    found = readings(history, settings.block_mm, STEEPNESS[settings.contour_errors])
     if not any(found):
         raise InputError(
             f"tumour images of {history.subject}",

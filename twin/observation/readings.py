@@ -12,7 +12,7 @@ is below the thresholds near where the tumour is on other dates. Cavities are no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,9 +28,9 @@ type Values = NDArray[np.float64]
 
 REACH_MM: Final = 15.0
 """Largest distance of data from visible tumour, mm; farther away neither the data nor the model show any tumour."""
-STEEPNESS: Final = 4.0
-"""Steepness kappa: across a voxel at a front the logit changes by about 2, so that part of the voxel is above the
-threshold."""
+STEEPNESS: Final = {"independent": 2.0, "correlated": 4.0}
+"""Steepness kappa by the model of contours' errors (twin.contour_errors). Across a voxel at a front the logit changes by
+about 2, so that part of the voxel is above the threshold; 4 leaves no bias at the true density (decision 0148)."""
 _TINY: Final = 1e-9
 _FAR: Final = 60.0
 _LEAST_VOXELS: Final = 0.25
@@ -49,6 +49,7 @@ class Reading:
             (Observations.around).
         points_mm: middles of the blocks on the lattice, shape (m, 3).
         voxels: number of measured voxels of each block, shape (m,).
+        steepness: steepness kappa of the share of a voxel over the logit of its density.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Reading:
     variances: Values
     points_mm: Values
     voxels: Values
+    steepness: float
 
     def of(self, density: Values, xi: Values, unknown: Unknowns) -> tuple[Values, Values, Values]:
         """Return the function f of u at voxels, its derivative by u, and its derivative by xi's entry of this kind.
@@ -72,18 +74,19 @@ class Reading:
             gain = np.exp(q)
             return gain * density, np.full_like(density, gain), one.std * gain * density
         inside = np.clip(density, _TINY, 1.0 - _TINY)
-        odds = np.exp(np.clip(STEEPNESS * (np.log(inside) - np.log1p(-inside) - q), -_FAR, _FAR))
+        odds = np.exp(np.clip(self.steepness * (np.log(inside) - np.log1p(-inside) - q), -_FAR, _FAR))
         share = odds / (1.0 + odds)
-        slope = STEEPNESS * share / (1.0 + odds)
+        slope = self.steepness * share / (1.0 + odds)
         return share, slope / (inside * (1.0 - inside)), -one.std * slope
 
 
-def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ...], ...]:
+def readings(history: TumourHistory, block_mm: float, steepness: float) -> tuple[tuple[Reading, ...], ...]:
     """Return the readings of every scan.
 
     Args:
         history: history on the lattice.
         block_mm: edge of a block, millimetres.
+        steepness: steepness kappa of shares.
     """
     edges_mm = history.edges_mm
     seen = np.any([visible(scan, edges_mm) for scan in history.scans], axis=0)
@@ -94,7 +97,8 @@ def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ..
     found = []
     for scan in history.scans:
         kinds = any_kind if scan.drawn and not scan.tumour.any() else _kinds(scan)
-        found.append(_scan_readings(scan, kinds, where, history.tissue, factors, edges_mm))
+        own = _scan_readings(scan, kinds, where, history.tissue, factors, edges_mm)
+        found.append(tuple(replace(one, steepness=steepness) for one in own))
     return tuple(found)
 
 
@@ -128,7 +132,7 @@ def _scan_readings(
         own = average.power(2) @ np.where(there, variances, 0.0)[tissue]
         voxels = np.diff(average.indptr).astype(np.float64)
         seen = average if places is None else average @ places
-        found.append(Reading(kind, seen, y, own, points * edges_mm, voxels))
+        found.append(Reading(kind, seen, y, own, points * edges_mm, voxels, STEEPNESS["independent"]))
     return tuple(found)
 
 
