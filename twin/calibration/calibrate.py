@@ -16,6 +16,11 @@ from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.space.voxels import Voxels, voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace, Statistics, laplace
+from palpate.twin.clocks.dated_history import shifted_treatments
+from palpate.twin.clocks.lattice_fit import Dates, DatedTumour, clock_posterior
+from palpate.twin.clocks.mixture import Mixture
+from palpate.twin.clocks.posterior import UNDATED, ClockSummary
+from palpate.twin.clocks.shift import Shift
 from palpate.twin.dynamics import dynamics
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import TwinLattice, lattice, on_lattice
@@ -49,6 +54,7 @@ class Calibration:
         field: random field of the errors that neighbours share.
         draws: draws of the posterior.
         statistics: convergence, work and misfit of the calibration.
+        clocks: posterior of shifts of the dates of each kind of treatment and each scan.
     """
 
     settings: TwinSettings
@@ -62,6 +68,20 @@ class Calibration:
     field: Field
     draws: Draws
     statistics: Statistics
+    clocks: ClockSummary = UNDATED
+
+    def dated(self, number: int) -> TumourHistory:
+        """Return the history with treatments on the days that a draw has them on.
+
+        Args:
+            number: number of the draw.
+        """
+        stream = int(self.draws.stream[number]) if len(self.draws.stream) else -1
+        if stream < 0:
+            return self.history
+        return shifted_treatments(
+            self.history, Shift(self.clocks.estimates[stream].stream, int(self.draws.shift_days[number]))
+        )
 
     def estimates(self) -> tuple[Estimate, ...]:
         """Return medians and 95 % bounds of the single numbers, in SI."""
@@ -133,8 +153,11 @@ def calibrated(
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
     problem = problem.under(found.stress)
-    drawn = draw(_whole(problem, coarse), found, settings, comm)
-    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
+    clocks = clock_posterior(DatedTumour(problem, coarse), found)
+    whole = _whole(problem, coarse)
+    drawn = draw(whole, found, settings, comm, dates=Dates(DatedTumour(whole, coarse), Mixture(clocks)))
+    made = _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None))
+    return replace(made, clocks=clocks.summary), problem
 
 
 def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> CalibrationProblem:

@@ -211,8 +211,13 @@ class _Future:
             found.append(pattern(elastic_system, mean, known.log_moduli[1:])[:, own])
         self._stress = tuple(found)
 
-    def _model(self, span: tuple[float, float]) -> GrowthModel:
-        return interval_model(self._place, self._events, self._names, span, self._settings)
+    def _model(self, span: tuple[float, float], draw: int | None = None) -> GrowthModel:
+        """Return the model of a piece of time, with treatments on the days that a draw has them on, or as recorded."""
+        events = self._events
+        if draw is not None and self._calibration.dated(draw) is not self._history:
+            moved = self._calibration.dated(draw)
+            events = Events(moved.irradiations, moved.drug_doses, moved.surgeries)
+        return interval_model(self._place, events, self._names, span, self._settings)
 
     def advanced(
         self, number: int, days: Values, on_the_way: Sequence[float], rng: np.random.Generator
@@ -233,7 +238,7 @@ class _Future:
             first, last = float(days[piece]), float(days[piece + 1])
             stops = [*(day for day in on_the_way if first < day < last), last]
             seconds = tuple(days_to_s(day - first) for day in stops)
-            model = replace(self._model((first, last)), observations_s=seconds, step_s=STEP_S)
+            model = replace(self._model((first, last), number), observations_s=seconds, step_s=STEP_S)
             states = model.forecast(parameters, density).states
             density = states[-1]
             wanted = {*on_the_way, float(days[-1])}
