@@ -53,6 +53,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         file.attrs["front_drift_mm"] = calibration.front_error_mm
         file.attrs["clocks"] = json.dumps(dataclasses.asdict(calibration.clocks))
         file["mode"], file["covariance"] = calibration.mode, calibration.covariance
+        file["quantiles"] = calibration.bounds
         file.attrs["modes"] = calibration.unknowns.modes
         if calibration.stress is not None:
             _write(file.create_group("stress"), calibration.stress)
@@ -103,6 +104,7 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
         Draws(**_read(file["draws"])),
         Statistics(**json.loads(file.attrs["statistics"])),
         _clocks(json.loads(file.attrs["clocks"])),
+        file["quantiles"][()],
     )
 
 

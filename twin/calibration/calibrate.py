@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from mpi4py import MPI
@@ -36,6 +37,10 @@ type Values = NDArray[np.float64]
 
 UNIDENTIFIED: float = 0.9
 """Largest posterior over prior standard deviation at which the data are taken to inform a number."""
+NORMAL_95: Final = 1.96
+"""Half width of a normal number's 95 % interval, standard deviations."""
+LEVELS: Final = (0.025, 0.5, 0.975)
+"""Probabilities of the bounds and the median that are kept of every unknown."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Calibration:
         draws: draws of the posterior.
         statistics: convergence, work and misfit of the calibration.
         clocks: posterior of shifts of the dates of each kind of treatment and each scan.
+        quantiles: lower 95 % bound, median and upper 95 % bound of xi over all shifts, shape (3, p); None for those of
+            mode and covariance, as where no shift was looked at.
     """
 
     settings: TwinSettings
@@ -69,6 +76,15 @@ class Calibration:
     draws: Draws
     statistics: Statistics
     clocks: ClockSummary = UNDATED
+    quantiles: Values | None = None
+
+    @property
+    def bounds(self) -> Values:
+        """Lower 95 % bound, median and upper 95 % bound of xi, over shifts of dates too, shape (3, p)."""
+        if self.quantiles is not None:
+            return self.quantiles
+        away = NORMAL_95 * np.sqrt(np.diag(self.covariance))
+        return np.stack([self.mode - away, self.mode, self.mode + away])
 
     def dated(self, number: int) -> TumourHistory:
         """Return the history with treatments on the days that a draw has them on.
@@ -86,12 +102,11 @@ class Calibration:
     def estimates(self) -> tuple[Estimate, ...]:
         """Return medians and 95 % bounds of the single numbers, in SI."""
         found = []
+        lower, median, upper = self.bounds
         for at, one in enumerate(self.unknowns.single):
-            q, std = one.mean + one.std * self.mode[at], one.std * float(np.sqrt(self.covariance[at, at]))
-            bounds = one.natural(np.array([q - 1.96 * std, q, q + 1.96 * std]))
-            found.append(
-                Estimate(one.name, float(bounds[1]), float(bounds[0]), float(bounds[2]), std / one.std < UNIDENTIFIED)
-            )
+            bounds = one.natural(one.mean + one.std * np.array([lower[at], median[at], upper[at]]))
+            informed = bool(upper[at] - lower[at] < UNIDENTIFIED * 2.0 * NORMAL_95)
+            found.append(Estimate(one.name, float(bounds[1]), float(bounds[0]), float(bounds[2]), informed))
         return tuple(found)
 
 
@@ -153,11 +168,11 @@ def calibrated(
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
     problem = problem.under(found.stress)
-    clocks = clock_posterior(DatedTumour(problem, coarse), found)
+    mixture = Mixture(clock_posterior(DatedTumour(problem, coarse), found))
     whole = _whole(problem, coarse)
-    drawn = draw(whole, found, settings, comm, dates=Dates(DatedTumour(whole, coarse), Mixture(clocks)))
+    drawn = draw(whole, found, settings, comm, dates=Dates(DatedTumour(whole, coarse), mixture))
     made = _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None))
-    return replace(made, clocks=clocks.summary), problem
+    return replace(made, clocks=mixture.posterior.summary, quantiles=mixture.quantiles(LEVELS)), problem
 
 
 def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> CalibrationProblem:

@@ -8,18 +8,26 @@ equal; unequal ones correct the draws and the probabilities of the shifts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.special import ndtr
 
 from palpate.twin.clocks.evidence import ShiftedFit
 from palpate.twin.clocks.posterior import ClockPosterior
 from palpate.twin.clocks.shift import AS_DATED, Shift
 
 type Values = NDArray[np.float64]
+
+FAR: Final = 8.0
+"""Standard deviations from all modes within which quantiles are sought."""
+BISECTIONS: Final = 50
+"""Number of bisections towards a quantile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +89,27 @@ class Mixture:
             nearest = min(known, key=lambda one: abs(one.shift.days - shift.days))
             mode = _between(known, shift.days)
         return Component(shift, mode, nearest.covariance, self._halves[nearest.shift], weight)
+
+    def quantiles(self, levels: Sequence[float]) -> Values:
+        """Return quantiles of every unknown over all shifts, shape (levels, p).
+
+        Args:
+            levels: probabilities, between 0 and 1.
+        """
+        shares = self.posterior.probabilities
+        parts = [self.component(one) for one in self.posterior.hypotheses]
+        modes = np.stack([one.mode for one in parts])
+        spreads = np.stack([np.sqrt(np.diag(one.covariance)) for one in parts])
+        low, high = (modes - FAR * spreads).min(axis=0), (modes + FAR * spreads).max(axis=0)
+        found = []
+        for level in levels:
+            below, above = low.copy(), high.copy()
+            for _ in range(BISECTIONS):
+                middle = 0.5 * (below + above)
+                less = shares @ ndtr((middle - modes) / spreads) < level
+                below, above = np.where(less, middle, below), np.where(less, above, middle)
+            found.append(0.5 * (below + above))
+        return np.stack(found)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[tuple[Component, Values], ...]:
         """Draw unknowns and shifts, before any weights.

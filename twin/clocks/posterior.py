@@ -24,7 +24,7 @@ type Values = NDArray[np.float64]
 
 PI: Final = 0.5
 """Prior probability that every stream is as dated."""
-FLAG_BELOW: Final = 0.2
+FLAG_BELOW: Final = 0.55
 """Posterior probability of being as dated below which a shift is flagged."""
 UNIDENTIFIED: Final = 0.9
 """Smallest ratio of posterior to prior standard deviation of a stream's shift at which the images are said to leave its
@@ -159,7 +159,7 @@ class ClockPosterior:
         ends = np.cumsum(w)
         median, lower, upper = (float(days[np.searchsorted(ends, q * ends[-1])]) for q in (0.5, 0.025, 0.975))
         free = np.arange(clock.earliest, clock.latest + 1)
-        spread = float(np.sqrt(w @ days**2 - (w @ days) ** 2))
+        spread = float(np.sqrt(w @ (days - w @ days) ** 2))
         identified = flagged or bool(spread < UNIDENTIFIED * float(free.std()))
         return ClockEstimate(clock.stream, median, lower, upper, flagged, identified, probability)
 

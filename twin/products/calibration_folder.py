@@ -25,6 +25,7 @@ from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.calibration_file import save_calibration
+from palpate.twin.clocks.words import clock_rows, clock_warnings
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
@@ -85,7 +86,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
     """
     past = fitted(found)
     own = (*_sampling_warnings(found), *contradicted(found.history, past))
-    warnings = (*remarks.warnings, *own, *front_warnings(found))
+    warnings = (*remarks.warnings, *clock_warnings(found.clocks), *own, *front_warnings(found))
     return {
         "subject": history.subject,
         "units": {"volumes": "mL", "days": "since the first scan"},
@@ -98,6 +99,8 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
             "explained": found.stress.explained,
         },
         "front_error_mm_per_100_days": found.front_error_mm,
+        "dates_as_recorded": found.clocks.as_dated,
+        "clocks": clock_rows(found.clocks),
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,
         "treatment_days": {
