@@ -43,7 +43,13 @@ TELLING: Final = 3.0
 """Logarithm of the oracle's Bayes factor from which a shift must be flagged."""
 LEVEL: Final = 0.9
 WRONG: Final = ("treatments", "scan")
-QUANTITIES: Final = ("alpha", "visible volume, 30 days", "burden, 30 days", "visible volume, 60 days", "burden, 60 days")
+QUANTITIES: Final = (
+    "alpha",
+    "visible volume, 30 days",
+    "burden, 30 days",
+    "visible volume, 60 days",
+    "burden, 60 days",
+)
 
 
 def case(rung: str, number: int, folder: Path) -> dict[str, Any]:
@@ -135,8 +141,8 @@ def main() -> None:
         published="none: no twin of a tumour is known to examine its dates",
         notes=[
             *notes,
-            "The oracle knows every parameter and the drift of growth; a calibration knows neither. Radiotherapy counts "
-            "as the right name of all treatments.",
+            "The oracle knows every parameter and the drift of growth; a calibration knows neither.",
+            "Radiotherapy counts as the right name of all treatments.",
         ],
         seconds=time.perf_counter() - began,
         out=chosen.record,

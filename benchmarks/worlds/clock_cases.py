@@ -70,7 +70,9 @@ def judged(found: ClockPosterior, true: Shift) -> dict[str, Any]:
         "flagged": None if flagged is None else [flagged.stream, flagged.shift_days],
         "named": bool(right and flagged is not None and np.sign(flagged.shift_days) == np.sign(true.days)),
         "unidentified": [one.stream for one in found.estimates if not one.identified],
-        "evidence": [[one.stream, *(part.tolist() for part in found.evidence.log_evidences(one))] for one in _all(found)],
+        "evidence": [
+            [one.stream, *(part.tolist() for part in found.evidence.log_evidences(one))] for one in _all(found)
+        ],
         "fits": len(found.evidence.fits),
     }
 

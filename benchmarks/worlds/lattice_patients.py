@@ -70,7 +70,7 @@ def lattice_case(seed: int, number: int) -> dict[str, Any]:
     own, rng = lattice_patient(seed, number), np.random.default_rng([seed, 8, number])
     days = tuple(scan.day for scan in own.history.scans)
     shift = one_scan(days[1:], rng)
-    while not 1.0 < float(shift.stream.split()[-1]) + shift.days:
+    while not float(shift.stream.split()[-1]) + shift.days > 1.0:
         shift = one_scan(days[1:], rng)
     shifts = {
         "right": AS_DATED,
@@ -89,9 +89,7 @@ def _told(own: LatticePatient, shift: Shift) -> dict[str, Any]:
     posterior = clock_posterior(tumour, found)
     quantiles = Mixture(posterior).quantiles(LEVELS)[:, problem.dynamics.unknowns.names.index(ALPHA)]
     alpha = own.xi[problem.dynamics.unknowns.names.index(ALPHA)]
-    fits = [
-        problem.errors().misfit(one.residual(one.states(own.xi), own.xi)) for one in (problem, tumour.under(true))
-    ]
+    fits = [problem.errors().misfit(one.residual(one.states(own.xi), own.xi)) for one in (problem, tumour.under(true))]
     return judged(posterior, true) | {
         "oracle": 0.5 * (fits[0] - fits[1]),
         "below": [float(np.mean(quantiles < alpha))],

@@ -2,14 +2,14 @@
 
     u_t = D (u'' + 2 u' / r) + k u (1 - u),     w = r u:   w_t = D w'' + k w (1 - u),
 
-so that diffusion is exact in sines of r, and reaction is exact too (Strang splitting in steps of up to four days). Rates are
-drawn from the twin's priors, visits and treatments from what is usual. Model and truth are the same: what is tested
-with it is the statistics of a calibration, not its physics.
+so that diffusion is exact in sines of r, and reaction is exact too (Strang splitting in steps of up to four days).
+Rates are drawn from the twin's priors, visits and treatments from what is usual. Model and truth are the same: what is
+tested with it is the statistics of a calibration, not its physics.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ class Course:
 class Ball:
     """Tumour of the rung `radial`; follows palpate.twin.state_space.model.Model."""
 
-    settings: TwinSettings = TwinSettings()
+    settings: TwinSettings = field(default_factory=TwinSettings)
     rung: str = "radial"
 
     @property

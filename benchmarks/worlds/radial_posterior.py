@@ -1,4 +1,4 @@
-"""Draws of parameters and shift together for a simulated patient, by the sequential Monte Carlo of the lattice's twin."""
+"""Draws of parameters and shift together for a simulated patient, by sequential Monte Carlo as on the lattice."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from palpate.solvers.growth.space.voxels import Voxels, voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace, Statistics, laplace
 from palpate.twin.clocks.dated_history import shifted_treatments
-from palpate.twin.clocks.lattice_fit import Dates, DatedTumour, clock_posterior
+from palpate.twin.clocks.lattice_fit import DatedTumour, Dates, clock_posterior
 from palpate.twin.clocks.mixture import Mixture
 from palpate.twin.clocks.posterior import UNDATED, ClockSummary
 from palpate.twin.clocks.shift import Shift

@@ -204,9 +204,7 @@ def _weighed(dates: Dates, found: Laplace, component: Component, xi: Values) -> 
     residual = problem.residual(states, xi)
     weight = log_weight(component, xi, phi_of(found, residual, xi))
     # What is no number is not the posterior's.
-    return _Particle(
-        component, xi, weight if np.isfinite(weight) else -np.inf, states[-1].astype(np.float32), residual
-    )
+    return _Particle(component, xi, weight if np.isfinite(weight) else -np.inf, states[-1].astype(np.float32), residual)
 
 
 def _front_error(

@@ -88,22 +88,27 @@ def shifted_treatments(history: TumourHistory, shift: Shift) -> TumourHistory:
     """
     last = history.scans[-1].day
 
-    def moved[T: (Irradiation, DrugDose, Surgery)](events: Sequence[T], every: bool, stream: str = "") -> tuple[T, ...]:
+    def moved[T: (Irradiation, DrugDose, Surgery)](events: Sequence[T]) -> tuple[T, ...]:
         own = [
             replace(one, day=one.day - shift.days)
-            if one.day < last and (every or getattr(one, "drug", None) == stream)
+            if one.day < last and shift.stream in (TREATMENTS, _stream(one))
             else one
             for one in events
         ]
         return tuple(sorted(own, key=lambda one: one.day))
 
-    together = shift.stream == TREATMENTS
     return replace(
         history,
-        irradiations=moved(history.irradiations, together or shift.stream == RADIOTHERAPY),
-        drug_doses=moved(history.drug_doses, together, shift.stream),
-        surgeries=moved(history.surgeries, together or shift.stream == SURGERY),
+        irradiations=moved(history.irradiations),
+        drug_doses=moved(history.drug_doses),
+        surgeries=moved(history.surgeries),
     )
+
+
+def _stream(event: Irradiation | DrugDose | Surgery) -> str:
+    if isinstance(event, DrugDose):
+        return event.drug
+    return RADIOTHERAPY if isinstance(event, Irradiation) else SURGERY
 
 
 def _kinds(history: TumourHistory) -> list[str]:
@@ -123,7 +128,9 @@ def _possible(history: TumourHistory, stream: str) -> Clock:
     """Return a stream with its furthest possible shifts to either side."""
     bounds = []
     for side in (-1, 1):
-        days = itertools.takewhile(lambda d: _in_order(history, Shift(stream, d)), range(side, side * 29, side))  # noqa: B023
+        days = itertools.takewhile(
+            lambda d: _in_order(history, Shift(stream, d)), range(side, side * (REACH_DAYS + 1), side)
+        )
         bounds.append(max(map(abs, days), default=0))
     return Clock(stream, -min(bounds[0], REACH_DAYS), min(bounds[1], REACH_DAYS))
 

@@ -81,9 +81,7 @@ class ClockEvidence:
         return days, np.asarray(PchipInterpolator(at, value)(days))
 
 
-def search(
-    clocks: Sequence[Clock], fit: Fit, dated: ShiftedFit, shifts: Sequence[int] = SHIFTS
-) -> ClockEvidence:
+def search(clocks: Sequence[Clock], fit: Fit, dated: ShiftedFit, shifts: Sequence[int] = SHIFTS) -> ClockEvidence:
     """Fit under shifts of every stream.
 
     Args:

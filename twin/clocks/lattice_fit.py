@@ -109,9 +109,7 @@ class DatedTumour:
         days = tuple(scan.day for scan in shifted(self._recorded, shift).scans)
         events, names = self._events(shift), drugs(self._recorded)
         models = tuple(interval_model(own.place, events, names, span, settings) for span in itertools.pairwise(days))
-        return replace(
-            self.problem, dynamics=replace(own, days=days, models=models, drift=brownian(days, settings))
-        )
+        return replace(self.problem, dynamics=replace(own, days=days, models=models, drift=brownian(days, settings)))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
     q(h, xi) = p(h | y) N(xi; m_h, H_h^-1),     w = p(y | xi, h) p(xi) p(h) / q(h, xi),
 
-with p(h | y) and m_h between two fits interpolated by the shift's days. If every fit were Gaussian, all weights would be
-equal; unequal ones correct the draws and the probabilities of the shifts.
+with p(h | y) and m_h between two fits interpolated by the shift's days. If every fit were Gaussian, all weights would
+be equal; unequal ones correct the draws and the probabilities of the shifts.
 """
 
 from __future__ import annotations
@@ -137,7 +137,6 @@ def log_weight(component: Component, xi: Values, phi: float) -> float:
         phi: minus ln of likelihood times prior of xi under the component's shift, with the constant of the evidence.
     """
     return component.log_weight - phi - component.log_density(xi)
-
 
 
 def _between(known: tuple[ShiftedFit, ...], days: int) -> Values:

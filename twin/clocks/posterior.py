@@ -144,14 +144,16 @@ class ClockPosterior:
             for clock in self.evidence.clocks
         }
         first = max(shares, key=lambda name: shares[name]) if self.as_dated < FLAG_BELOW else None
-        return tuple(self._estimate(one, shares[one.stream], one.stream == first) for one in self.evidence.clocks)
+        return tuple(
+            self._estimate(one, shares[one.stream], flagged=one.stream == first) for one in self.evidence.clocks
+        )
 
     @property
     def summary(self) -> ClockSummary:
         """Probability that every date is right, and every stream's shift."""
         return ClockSummary(self.as_dated, self.estimates)
 
-    def _estimate(self, clock: Clock, probability: float, flagged: bool) -> ClockEstimate:
+    def _estimate(self, clock: Clock, probability: float, *, flagged: bool) -> ClockEstimate:
         days, values = self.evidence.log_evidences(clock)
         if flagged:  # that it is shifted is said already: by how much
             days, values = days[days != 0], values[days != 0]

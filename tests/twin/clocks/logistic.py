@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,17 +36,18 @@ class Logistic:
     noises: tuple[str, ...] = ()
 
     def value(self, theta: Values, at: int) -> Values:
+        """Return a parameter of every draw."""
         one = self.parameters[at]
-        return np.exp(one.mean + one.std * theta[:, at : at + 1])
+        return np.asarray(np.exp(one.mean + one.std * theta[:, at : at + 1]))
 
     def start(self, theta: Values) -> Values:
+        """Return the volume on day 0."""
         return self.value(theta, 1)
 
-    def step(
-        self, x: Values, theta: Values, u: tuple[float, ...], t0: float, t1: float, noise: Values
-    ) -> Values:
+    def step(self, x: Values, theta: Values, u: tuple[float, ...], t0: float, t1: float, noise: Values) -> Values:  # noqa: ARG002
+        """Return the volume on a later day."""
         stops = sorted({t0, t1, *(day for day in u if t0 <= day < t1)})
-        for first, last in zip(stops[:-1], stops[1:], strict=True):
+        for first, last in itertools.pairwise(stops):
             x = x * np.exp(-self.value(theta, 2) * u.count(first))
             odds = x / (CAPACITY_ML - x) * np.exp(self.value(theta, 0) * (last - first))
             x = CAPACITY_ML * odds / (1.0 + odds)
@@ -59,8 +61,9 @@ class LogVolume:
     stream: str = "scan"
     quantities: tuple[str, ...] = ("ln volume",)
 
-    def h(self, x: Values, theta: Values) -> Values:
-        return np.log(x)
+    def h(self, x: Values, theta: Values) -> Values:  # noqa: ARG002
+        """Return the logarithm of the volume."""
+        return np.asarray(np.log(x))
 
 
 def moved(u: tuple[float, ...], shift: Shift) -> tuple[float, ...]:
@@ -83,5 +86,3 @@ def posterior(own: DatedRecord[tuple[float, ...]], *, scans: bool = True) -> Clo
     streams = [Clock("radiotherapy"), *(Clock(scan_name(day), -9, 9) for day in own.days if scans)]
     dated = fitted(own, AS_DATED, np.zeros(own.size))
     return ClockPosterior(search(streams, lambda shift, near: fitted(own, shift, near), dated))
-
-
