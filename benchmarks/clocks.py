@@ -31,7 +31,7 @@ import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
 from scipy.stats import binomtest
-from worlds.clock_cases import radial_case
+from worlds.clock_cases import judged, radial_case
 from worlds.lattice_patients import lattice_case
 
 from palpate.provenance import atomic_file
@@ -66,7 +66,7 @@ def case(rung: str, number: int, folder: Path) -> dict[str, Any]:
         told = {"radial": radial_case, "lattice": lattice_case}[rung](SEED, number)
         with atomic_file(kept) as partial:
             partial.write_text(json.dumps(told), encoding="utf-8")
-    return dict(json.loads(kept.read_text(encoding="utf-8")))
+    return {name: judged(one) for name, one in json.loads(kept.read_text(encoding="utf-8")).items()}
 
 
 def rows(rung: str, told: list[dict[str, Any]]) -> Iterator[Row]:
@@ -81,9 +81,9 @@ def rows(rung: str, told: list[dict[str, Any]]) -> Iterator[Row]:
         words = " or ".join(kinds)
         goal = ">= 90" if kinds == WRONG else ""
         yield _share(f"{rung}: {words} 14 days off, flagged by stream and sign", [one["named"] for one in clear], goal)
-    alarms = [one["right"]["flagged"] is not None for one in told]
+    alarms = [one["right"]["flagged"] for one in told]
     yield _share(f"{rung}: right dates, flagged", alarms, "<= 7")
-    missed = [one[kind] for one in told for kind in WRONG if one[kind]["flagged"] is None]
+    missed = [one[kind] for one in told for kind in WRONG if not one[kind]["flagged"]]
     for name, cohort in (("wrong dates that are not flagged", missed), ("right dates", [one["right"] for one in told])):
         for at in range(len(cohort[0]["below"]) if cohort else 0):
             inside = [0.5 - LEVEL / 2 <= one["below"][at] <= 0.5 + LEVEL / 2 for one in cohort]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from worlds.radial_patients import RadialPatient, clocks, misdated, patient
 from worlds.radial_posterior import radial_draws
 
-from palpate.twin.clocks.evidence import search
+from palpate.twin.clocks.evidence import ClockEvidence, ShiftedFit, search
 from palpate.twin.clocks.mixture import Mixture
 from palpate.twin.clocks.posterior import ClockPosterior
 from palpate.twin.clocks.shift import AS_DATED, TREATMENTS, Clock, Shift
 from palpate.twin.clocks.state_space import DatedRecord, fitted, scan_name
+
+type Values = NDArray[np.float64]
 
 DAYS: Final = 14
 """Days by which dates are wrong."""
@@ -55,30 +58,38 @@ def one_scan(days: tuple[float, ...], rng: np.random.Generator) -> Shift:
     return possible[rng.integers(len(possible))]
 
 
-def judged(found: ClockPosterior, true: Shift) -> dict[str, Any]:
-    """Return what the posterior of shifts says, beside the true shift.
+def kept(found: ClockPosterior, true: Shift) -> dict[str, Any]:
+    """Return the evidence of all shifts and the true shift, as plain JSON values.
 
     Args:
         found: posterior of the shifts.
         true: true shift, with its stream named by the recorded day.
     """
-    flagged = found.summary.flagged
-    right = flagged is not None and _same(flagged.stream, true.stream)
     return {
         "true": [true.stream, true.days],
-        "as_dated": found.as_dated,
-        "flagged": None if flagged is None else [flagged.stream, flagged.shift_days],
-        "named": bool(right and flagged is not None and np.sign(flagged.shift_days) == np.sign(true.days)),
-        "unidentified": [one.stream for one in found.estimates if not one.identified],
         "evidence": [
-            [one.stream, *(part.tolist() for part in found.evidence.log_evidences(one))] for one in _all(found)
+            [one.stream, one.earliest, one.latest, *(part.tolist() for part in found.evidence.log_evidences(one))]
+            for one in found.evidence.clocks
         ],
         "fits": len(found.evidence.fits),
     }
 
 
-def _all(found: ClockPosterior) -> tuple[Clock, ...]:
-    return found.evidence.clocks
+def judged(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the same, with what is flagged by today's rules.
+
+    Args:
+        told: what `kept` returned, and whatever else is known of the case.
+    """
+    nothing = np.zeros(0), np.zeros((0, 0))
+    streams, fits = [], []
+    for stream, earliest, latest, days, values in told["evidence"]:
+        streams.append(Clock(stream, earliest, latest))
+        fits += [ShiftedFit(Shift(stream, day), one, *nothing) for day, one in zip(days, values, strict=True) if day]
+    found = ClockPosterior(ClockEvidence(tuple(streams), ShiftedFit(AS_DATED, 0.0, *nothing), tuple(fits)))
+    flagged, (stream, late) = found.summary.flagged, told["true"]
+    right = flagged is not None and _same(flagged.stream, stream) and flagged.shift_days * late > 0
+    return told | {"as_dated": found.as_dated, "flagged": flagged is not None, "named": right}
 
 
 def _same(said: str, true: str) -> bool:
@@ -92,33 +103,20 @@ def _told(own: RadialPatient, shift: Shift, number: int) -> dict[str, Any]:
     dated = fitted(record, AS_DATED, np.zeros(record.size))
     found = ClockPosterior(search(clocks(record), lambda one, near: fitted(record, one, near), dated, FITS))
     drawn = radial_draws(record, Mixture(found), DRAWS, rng)
-    xi, count = own.xi[None], len(record.model.parameters)
+    xi = own.xi[None]
     parts = [ahead(record, one, drawn.xi[[s == one for s in drawn.shifts]], rng) for one in set(drawn.shifts)]
     order = [i for one in set(drawn.shifts) for i, s in enumerate(drawn.shifts) if s == one]
     values = np.concatenate([drawn.xi[order, 2:3], np.concatenate(parts)], axis=1)
     truth = np.concatenate([xi[0, 2:3], ahead(record, true, xi, np.random.default_rng([3, number]))[0]])
     fit = record.residual(dated.mode[None])[0]
-    return judged(found, true) | {
+    return kept(found, true) | {
         "oracle": float(0.5 * ((record.residual(xi) ** 2).sum() - (record.residual(xi, true) ** 2).sum())),
         "below": ((values < truth).mean(axis=0)).tolist(),
-        "below_as_dated": [
-            float((values[[drawn.shifts[i] == AS_DATED for i in order]] < truth).mean(axis=0)[at])
-            if AS_DATED in drawn.shifts
-            else None
-            for at in range(len(truth))
-        ],
-        "below_shifted": _below([drawn.shifts[i] != AS_DATED for i in order], values, truth),
-        "dated_share": float(np.mean([one == AS_DATED for one in drawn.shifts])),
         "misfit": float((fit**2).mean()),
-        "size": record.size - count,
     }
 
 
-def _below(chosen: list[bool], values: Any, truth: Any) -> list[float] | None:  # noqa: ANN401
-    return (values[chosen] < truth).mean(axis=0).tolist() if any(chosen) else None
-
-
-def ahead(record: DatedRecord[Any], shift: Shift, xi: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401
+def ahead(record: DatedRecord[Any], shift: Shift, xi: Values, rng: np.random.Generator) -> Values:
     """Return visible volume and burden of the forecast's days, mL, shape (draws, 2 days).
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from worlds.clock_cases import DAYS, judged, one_scan
+from worlds.clock_cases import DAYS, kept, one_scan
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.history import ENHANCING, NON_ENHANCING, DrugDose, Irradiation, TumourHistory, TumourScan
@@ -90,7 +90,7 @@ def _told(own: LatticePatient, shift: Shift) -> dict[str, Any]:
     quantiles = Mixture(posterior).quantiles(LEVELS)[:, problem.dynamics.unknowns.names.index(ALPHA)]
     alpha = own.xi[problem.dynamics.unknowns.names.index(ALPHA)]
     fits = [problem.errors().misfit(one.residual(one.states(own.xi), own.xi)) for one in (problem, tumour.under(true))]
-    return judged(posterior, true) | {
+    return kept(posterior, true) | {
         "oracle": 0.5 * (fits[0] - fits[1]),
         "below": [float(np.mean(quantiles < alpha))],
         "misfit": found.statistics.misfit,

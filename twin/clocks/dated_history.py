@@ -128,11 +128,10 @@ def _possible(history: TumourHistory, stream: str) -> Clock:
     """Return a stream with its furthest possible shifts to either side."""
     bounds = []
     for side in (-1, 1):
-        days = itertools.takewhile(
-            lambda d: _in_order(history, Shift(stream, d)), range(side, side * (REACH_DAYS + 1), side)
-        )
+        reach = range(side, side * (REACH_DAYS + 1), side)
+        days = itertools.takewhile(lambda d: _in_order(history, Shift(stream, d)), reach)
         bounds.append(max(map(abs, days), default=0))
-    return Clock(stream, -min(bounds[0], REACH_DAYS), min(bounds[1], REACH_DAYS))
+    return Clock(stream, -bounds[0], bounds[1])
 
 
 def _in_order(history: TumourHistory, shift: Shift) -> bool:

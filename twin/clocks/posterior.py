@@ -24,8 +24,8 @@ type Values = NDArray[np.float64]
 
 PI: Final = 0.5
 """Prior probability that every stream is as dated."""
-FLAG_BELOW: Final = 0.55
-"""Posterior probability of being as dated below which a shift is flagged."""
+FLAG_BELOW: Final = 0.65
+"""Posterior probability of being as dated below which a shift is flagged, if its interval excludes zero."""
 UNIDENTIFIED: Final = 0.9
 """Smallest ratio of posterior to prior standard deviation of a stream's shift at which the images are said to leave its
 dates open."""
@@ -145,8 +145,14 @@ class ClockPosterior:
         }
         first = max(shares, key=lambda name: shares[name]) if self.as_dated < FLAG_BELOW else None
         return tuple(
-            self._estimate(one, shares[one.stream], flagged=one.stream == first) for one in self.evidence.clocks
+            self._estimate(one, shares[one.stream], flagged=one.stream == first and self._excludes_zero(one))
+            for one in self.evidence.clocks
         )
+
+    def _excludes_zero(self, clock: Clock) -> bool:
+        """Return whether the 95 % interval of a stream's shift lies to one side of zero, if all were as probable."""
+        lower, _, upper = _quantiles(*self.evidence.log_evidences(clock))
+        return lower > 0.0 or upper < 0.0
 
     @property
     def summary(self) -> ClockSummary:
@@ -158,12 +164,18 @@ class ClockPosterior:
         if flagged:  # that it is shifted is said already: by how much
             days, values = days[days != 0], values[days != 0]
         w = np.exp(values - logsumexp(values))
-        ends = np.cumsum(w)
-        median, lower, upper = (float(days[np.searchsorted(ends, q * ends[-1])]) for q in (0.5, 0.025, 0.975))
+        lower, median, upper = _quantiles(days, values)
         free = np.arange(clock.earliest, clock.latest + 1)
         spread = float(np.sqrt(w @ (days - w @ days) ** 2))
         identified = flagged or bool(spread < UNIDENTIFIED * float(free.std()))
         return ClockEstimate(clock.stream, median, lower, upper, flagged, identified, probability)
+
+
+def _quantiles(days: NDArray[np.int64], log_weights: Values) -> tuple[float, float, float]:
+    """Return the lower 95 % bound, the median and the upper bound of days with weights."""
+    ends = np.cumsum(np.exp(log_weights - logsumexp(log_weights)))
+    lower, median, upper = (float(days[np.searchsorted(ends, q * ends[-1])]) for q in (0.025, 0.5, 0.975))
+    return lower, median, upper
 
 
 def _shifts(clock: Clock) -> int:

@@ -134,12 +134,12 @@ def fitted[U](record: DatedRecord[U], shift: Shift, near: Values) -> ShiftedFit:
         phi = 0.5 * ((record.residual(tried, shift) ** 2).sum(axis=1) + (tried**2).sum(axis=1))
         if not phi.min() < best.phi:
             break
-        gained, best = best.phi - phi.min(), _linearised(record, shift, tried[int(np.argmin(phi))])
+        gained = best.phi - float(phi.min())
+        best = _linearised(record, shift, tried[int(np.argmin(phi))])
         if gained < GAINED:
             break
     half = np.linalg.cholesky(best.hessian)
-    phi = best.phi - min(best.decrease, ENOUGH)
-    log_evidence = -phi - float(np.log(np.diag(half)).sum())
+    log_evidence = min(best.decrease, ENOUGH) - best.phi - float(np.log(np.diag(half)).sum())
     return ShiftedFit(shift, log_evidence, best.xi, np.linalg.inv(best.hessian))
 
 
