@@ -74,7 +74,7 @@ def rows(rung: str, told: list[dict[str, Any]]) -> Iterator[Row]:
 
     Args:
         rung: name of the rung.
-        told: what the calibrations of each patient say.
+        told: results of each patient's calibrations, by case.
     """
     for kinds in (WRONG, *((one,) for one in WRONG)):
         clear = [one[kind] for one in told for kind in kinds if one[kind]["oracle"] >= TELLING]

@@ -12,7 +12,7 @@ from worlds.radial_posterior import radial_draws
 from palpate.twin.clocks.evidence import ClockEvidence, ShiftedFit, search
 from palpate.twin.clocks.mixture import Mixture
 from palpate.twin.clocks.posterior import ClockPosterior
-from palpate.twin.clocks.shift import AS_DATED, TREATMENTS, Clock, Shift
+from palpate.twin.clocks.shift import AS_DATED, TREATMENTS, Shift, StreamClock
 from palpate.twin.clocks.state_space import DatedRecord, fitted, scan_name
 
 type Values = NDArray[np.float64]
@@ -79,12 +79,12 @@ def judged(told: dict[str, Any]) -> dict[str, Any]:
     """Return the same, with what is flagged by today's rules.
 
     Args:
-        told: what `kept` returned, and whatever else is known of the case.
+        told: values that `kept` returned, with further figures of the case.
     """
     nothing = np.zeros(0), np.zeros((0, 0))
     streams, fits = [], []
     for stream, earliest, latest, days, values in told["evidence"]:
-        streams.append(Clock(stream, earliest, latest))
+        streams.append(StreamClock(stream, earliest, latest))
         fits += [ShiftedFit(Shift(stream, day), one, *nothing) for day, one in zip(days, values, strict=True) if day]
     found = ClockPosterior(ClockEvidence(tuple(streams), ShiftedFit(AS_DATED, 0.0, *nothing), tuple(fits)))
     flagged, (stream, late) = found.summary.flagged, told["true"]

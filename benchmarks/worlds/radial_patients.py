@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
-from palpate.twin.clocks.shift import TREATMENTS, Clock, Shift
+from palpate.twin.clocks.shift import TREATMENTS, Shift, StreamClock
 from palpate.twin.clocks.state_space import DatedRecord, scan_name
 from palpate.twin.priors import Unknown, logit
 from palpate.twin.state_space.event import Event
@@ -160,7 +160,7 @@ class Ball:
 
 @dataclass(frozen=True, slots=True)
 class BallScan:
-    """What a scan shows of a ball: radii of both volumes, logarithm of the burden, density in the middle."""
+    """Scan of a ball: radii of both volumes, logarithm of the burden, density in the middle."""
 
     model: Ball
     stream: str = "scan"
@@ -264,13 +264,13 @@ def misdated(own: RadialPatient, shift: Shift) -> tuple[DatedRecord[Course], Shi
     return replace(record, events=events, treatment=treatment), replace(shift, stream=scan_name(moved))
 
 
-def clocks(record: DatedRecord[Any]) -> tuple[Clock, ...]:
+def clocks(record: DatedRecord[Any]) -> tuple[StreamClock, ...]:
     """Return the streams of a record, with the shifts that keep the order of scans."""
-    found = [Clock(TREATMENTS), Clock("radiotherapy"), Clock("temozolomide")]
+    found = [StreamClock(TREATMENTS), StreamClock("radiotherapy"), StreamClock("temozolomide")]
     days = record.days
     for number, day in enumerate(days):
         # A late date d means that the scan was made on d - s: s is bounded by the scan before.
         latest = 28 if number == 0 else min(28, int(day - days[number - 1]) - 1)
         earliest = -28 if number == len(days) - 1 else -min(28, int(days[number + 1] - day) - 1)
-        found.append(Clock(scan_name(day), min(earliest, 0), max(latest, 0)))
+        found.append(StreamClock(scan_name(day), min(earliest, 0), max(latest, 0)))
     return tuple(found)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.twin.calibration.draws import ACCEPTED, EFFECTIVE, FIRST_STEP, MOVES, effective, systematic
+from palpate.twin.calibration.draws import ACCEPTED, FIRST_STEP, MOVES, power_of, systematic
 from palpate.twin.clocks.mixture import Component, Mixture
 from palpate.twin.clocks.shift import Shift
 from palpate.twin.clocks.state_space import DatedRecord
@@ -47,7 +47,7 @@ def radial_draws(record: DatedRecord[Any], mixture: Mixture, count: int, rng: np
     weights = log_base[at] + _log_weights(record, parts, at, xi)
     power, step = 0.0, FIRST_STEP
     while power < 1.0:
-        added = min(1.0 - power, _power(weights))
+        added = min(1.0 - power, power_of(weights))
         power += added
         chosen = systematic(added * weights, rng)
         at, xi, weights = at[chosen], xi[chosen], weights[chosen]
@@ -81,14 +81,3 @@ def _log_weights(record: DatedRecord[Any], parts: list[Component], at: NDArray[n
         phi = 0.5 * ((residual**2).sum(axis=1) + (xi[mine] ** 2).sum(axis=1))
         found[mine] = -phi - np.array([parts[i].log_density(one) for one in xi[mine]])
     return np.where(np.isfinite(found), found, -1e9)
-
-
-def _power(log_weights: Values) -> float:
-    """Return the largest power up to one that leaves EFFECTIVE of the draws."""
-    if effective(log_weights) >= EFFECTIVE:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if effective(middle * log_weights) >= EFFECTIVE else (low, middle)
-    return low

@@ -138,7 +138,7 @@ def draw(
     power, step, powers, accepted = 0.0, FIRST_STEP, 0, 1.0
     while power < 1.0:
         log_weights = np.array([one.log_weight for one in particles])
-        added = min(1.0 - power, _power_of(log_weights))
+        added = min(1.0 - power, power_of(log_weights))
         power, powers = power + added, powers + 1
         particles = [particles[index] for index in systematic(added * log_weights, rng)]
         for _ in range(MOVES if power < 1.0 else 2 * MOVES):
@@ -162,7 +162,7 @@ def draw(
     )
 
 
-def _dealt[T](comm: MPI.Comm, own: list[T], count: int) -> list[T]:
+def _dealt[T](comm: MPI.Comm, own: Sequence[T], count: int) -> list[T]:
     """Return what every rank made of its share of a list, in the list's order. Collective."""
     parts = comm.allgather(own)
     return [parts[number % comm.size][number // comm.size] for number in range(count)]
@@ -226,8 +226,12 @@ def effective(log_weights: Values) -> float:
     return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
 
 
-def _power_of(log_weights: Values) -> float:
-    """Largest power up to one of the weights that leaves EFFECTIVE of the draws that have any weight."""
+def power_of(log_weights: Values) -> float:
+    """Return the largest power up to one of the weights that leaves EFFECTIVE of the draws that have any weight.
+
+    Args:
+        log_weights: logarithms of the weights, shape (n,).
+    """
     log_weights = log_weights[np.isfinite(log_weights)]
     if not len(log_weights):
         raise RuntimeError("no draw of the Laplace approximation gives a finite likelihood")

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
-from palpate.twin.clocks.shift import REACH_DAYS, TREATMENTS, Clock, Shift
+from palpate.twin.clocks.shift import REACH_DAYS, TREATMENTS, Shift, StreamClock
 from palpate.twin.priors import drugs
 
 RADIOTHERAPY: Final = "radiotherapy"
@@ -34,7 +34,7 @@ def scan_stream(day: float) -> str:
     return f"scan of day {day:g}"
 
 
-def clocks(history: TumourHistory) -> tuple[Clock, ...]:
+def clocks(history: TumourHistory) -> tuple[StreamClock, ...]:
     """Return the streams of a history with the shifts that are possible for each.
 
     The dates of a history with one scan cannot be compared with anything: it has no streams. Where several kinds of
@@ -124,14 +124,14 @@ def _days(history: TumourHistory, stream: str) -> list[float]:
     return [one.day for one in history.drug_doses if one.drug == stream]
 
 
-def _possible(history: TumourHistory, stream: str) -> Clock:
+def _possible(history: TumourHistory, stream: str) -> StreamClock:
     """Return a stream with its furthest possible shifts to either side."""
     bounds = []
     for side in (-1, 1):
         reach = range(side, side * (REACH_DAYS + 1), side)
         days = itertools.takewhile(lambda d: _in_order(history, Shift(stream, d)), reach)
         bounds.append(max(map(abs, days), default=0))
-    return Clock(stream, -bounds[0], bounds[1])
+    return StreamClock(stream, -bounds[0], bounds[1])
 
 
 def _in_order(history: TumourHistory, shift: Shift) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from palpate.twin.clocks.shift import AS_DATED, SHIFTS, Clock, Shift
+from palpate.twin.clocks.shift import AS_DATED, SHIFTS, Shift, StreamClock
 
 type Values = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class ClockEvidence:
         fits: fits under shifts, at least one on each side of zero of every stream where that is possible.
     """
 
-    clocks: tuple[Clock, ...]
+    clocks: tuple[StreamClock, ...]
     dated: ShiftedFit
     fits: tuple[ShiftedFit, ...]
 
@@ -66,7 +66,7 @@ class ClockEvidence:
         own = [one for one in self.fits if one.shift.stream == stream]
         return tuple(sorted([*own, self.dated], key=lambda one: one.shift.days))
 
-    def log_evidences(self, clock: Clock) -> tuple[NDArray[np.int64], Values]:
+    def log_evidences(self, clock: StreamClock) -> tuple[NDArray[np.int64], Values]:
         """Return whole days and ln evidence of the stream's shift by each, over that as dated.
 
         Args:
@@ -81,7 +81,7 @@ class ClockEvidence:
         return days, np.asarray(PchipInterpolator(at, value)(days))
 
 
-def search(clocks: Sequence[Clock], fit: Fit, dated: ShiftedFit, shifts: Sequence[int] = SHIFTS) -> ClockEvidence:
+def search(clocks: Sequence[StreamClock], fit: Fit, dated: ShiftedFit, shifts: Sequence[int] = SHIFTS) -> ClockEvidence:
     """Fit under shifts of every stream.
 
     Args:

@@ -25,7 +25,7 @@ from palpate.twin.clocks.dated_history import clocks, scan_stream, shifted
 from palpate.twin.clocks.evidence import ClockEvidence, ShiftedFit, search
 from palpate.twin.clocks.mixture import Mixture
 from palpate.twin.clocks.posterior import ClockPosterior
-from palpate.twin.clocks.shift import AS_DATED, Clock, Shift
+from palpate.twin.clocks.shift import AS_DATED, Shift, StreamClock
 from palpate.twin.dynamics import Events, brownian, interval_model
 from palpate.twin.priors import drugs
 
@@ -57,7 +57,7 @@ class DatedTumour:
     _made: dict[Shift, CalibrationProblem] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
-    def clocks(self) -> tuple[Clock, ...]:
+    def clocks(self) -> tuple[StreamClock, ...]:
         """Streams with the shifts that are possible for each."""
         return () if self.history is None else clocks(self.history)
 

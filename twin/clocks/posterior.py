@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from palpate.twin.clocks.evidence import ClockEvidence
-from palpate.twin.clocks.shift import AS_DATED, Clock, Shift
+from palpate.twin.clocks.shift import AS_DATED, Shift, StreamClock
 
 type Values = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ ALTERNATIVE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ClockEstimate:
-    """What the images say of the dates of one stream.
+    """Posterior of the shift of one stream's dates.
 
     Attributes:
         stream: name of the stream.
@@ -149,7 +149,7 @@ class ClockPosterior:
             for one in self.evidence.clocks
         )
 
-    def _excludes_zero(self, clock: Clock) -> bool:
+    def _excludes_zero(self, clock: StreamClock) -> bool:
         """Return whether the 95 % interval of a stream's shift lies to one side of zero, if all were as probable."""
         lower, _, upper = _quantiles(*self.evidence.log_evidences(clock))
         return lower > 0.0 or upper < 0.0
@@ -159,7 +159,7 @@ class ClockPosterior:
         """Probability that every date is right, and every stream's shift."""
         return ClockSummary(self.as_dated, self.estimates)
 
-    def _estimate(self, clock: Clock, probability: float, *, flagged: bool) -> ClockEstimate:
+    def _estimate(self, clock: StreamClock, probability: float, *, flagged: bool) -> ClockEstimate:
         days, values = self.evidence.log_evidences(clock)
         if flagged:  # that it is shifted is said already: by how much
             days, values = days[days != 0], values[days != 0]
@@ -178,6 +178,6 @@ def _quantiles(days: NDArray[np.int64], log_weights: Values) -> tuple[float, flo
     return lower, median, upper
 
 
-def _shifts(clock: Clock) -> int:
+def _shifts(clock: StreamClock) -> int:
     """Number of possible shifts other than zero."""
     return max(clock.latest - clock.earliest, 1)

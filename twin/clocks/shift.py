@@ -36,7 +36,7 @@ AS_DATED: Final = Shift("", 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class StreamClock:
     """One stream and the shifts that are possible for it.
 
     Attributes:

@@ -46,7 +46,7 @@ class DatedRecord[U]:
 
     Attributes:
         model: model of the tumour.
-        observations: what each stream of measurements shows.
+        observations: observation model of each stream of measurements.
         events: measurements, as recorded.
         treatment: treatment, as recorded.
         moved: function that returns the treatment under a shift of one of its streams, or of a scan.

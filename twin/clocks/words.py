@@ -1,4 +1,4 @@
-"""What is said of dates: a warning where a shift explains the images, and rows for the record."""
+"""Words about dates: a warning where a shift explains the images, and rows for the record."""
 
 from __future__ import annotations
 

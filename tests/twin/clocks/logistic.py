@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palpate.twin.clocks.evidence import search
 from palpate.twin.clocks.posterior import ClockPosterior
-from palpate.twin.clocks.shift import AS_DATED, Clock, Shift
+from palpate.twin.clocks.shift import AS_DATED, Shift, StreamClock
 from palpate.twin.clocks.state_space import DatedRecord, fitted, scan_name
 from palpate.twin.priors import Unknown
 from palpate.twin.state_space.event import Event
@@ -83,6 +83,6 @@ def record(days: tuple[float, ...], fractions: tuple[float, ...], xi: Values) ->
 
 def posterior(own: DatedRecord[tuple[float, ...]], *, scans: bool = True) -> ClockPosterior:
     """Posterior of the shifts of radiotherapy and, if asked for, of every scan."""
-    streams = [Clock("radiotherapy"), *(Clock(scan_name(day), -9, 9) for day in own.days if scans)]
+    streams = [StreamClock("radiotherapy"), *(StreamClock(scan_name(day), -9, 9) for day in own.days if scans)]
     dated = fitted(own, AS_DATED, np.zeros(own.size))
     return ClockPosterior(search(streams, lambda shift, near: fitted(own, shift, near), dated))

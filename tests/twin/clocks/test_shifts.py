@@ -10,7 +10,7 @@ import pytest
 from palpate.twin.clocks.evidence import ClockEvidence, ShiftedFit
 from palpate.twin.clocks.mixture import Mixture, log_weight
 from palpate.twin.clocks.posterior import PI, ClockPosterior
-from palpate.twin.clocks.shift import AS_DATED, Clock, Shift
+from palpate.twin.clocks.shift import AS_DATED, Shift, StreamClock
 from palpate.twin.clocks.words import clock_warnings
 from tests.twin.clocks.logistic import posterior, record
 
@@ -84,7 +84,7 @@ def test_a_shift_left_open_widens_alpha() -> None:
 def test_flat_evidence_leaves_the_prior() -> None:
     """Where images know nothing of dates, every shift is as probable as before, and draws have shifts in that share."""
     fit = ShiftedFit(AS_DATED, 0.0, np.zeros(2), np.eye(2))
-    clock = Clock("radiotherapy")
+    clock = StreamClock("radiotherapy")
     fits = tuple(replace(fit, shift=Shift("radiotherapy", days)) for days in (-28, -14, 14, 28))
     found = ClockPosterior(ClockEvidence((clock,), fit, fits))
     assert found.as_dated == pytest.approx(PI)
@@ -97,7 +97,7 @@ def test_weights_correct_a_wrong_evidence() -> None:
     """A fit whose evidence is off by a factor does not make its shift as much more probable: the weights undo it."""
     fit = ShiftedFit(AS_DATED, 0.0, np.zeros(2), np.eye(2))
     wrong = replace(fit, shift=Shift("radiotherapy", 1), log_evidence=2.0)
-    mixture = Mixture(ClockPosterior(ClockEvidence((Clock("radiotherapy", 0, 1),), fit, (wrong,))))
+    mixture = Mixture(ClockPosterior(ClockEvidence((StreamClock("radiotherapy", 0, 1),), fit, (wrong,))))
     drawn = mixture.draw(4000, np.random.default_rng(1))
     weights = np.exp([log_weight(one, xi, 0.5 * float(xi @ xi)) for one, xi in drawn])
     shifted = np.array([one.shift != AS_DATED for one, _ in drawn])
@@ -107,4 +107,4 @@ def test_weights_correct_a_wrong_evidence() -> None:
 def test_limits_of_a_clock_hold_zero() -> None:
     """A stream whose recorded date were impossible could not be compared with it."""
     with pytest.raises(ValueError, match="around 0"):
-        Clock("radiotherapy", 1, 5)
+        StreamClock("radiotherapy", 1, 5)
