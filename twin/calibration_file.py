@@ -21,12 +21,13 @@ from palpate.renamed import current_settings
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
 from palpate.twin.calibration.posterior import Statistics
+from palpate.twin.clocks.posterior import ClockEstimate, ClockSummary
 from palpate.twin.lattice import TwinLattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
 
-FORMAT: Final = "palpate calibration 6"
+FORMAT: Final = "palpate calibration 7"
 """Name and version of the format of the file."""
 _ADVICE: Final = "Make it again with palpate calibrate."
 _DATA_SETS: Final = {"front_error": "straying", "front_error_mm": "front_drift_mm"}
@@ -50,7 +51,9 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         file.attrs["drifts"], file.attrs["shapes"] = calibration.unknowns.drifts, calibration.unknowns.shapes
         file.attrs["fields"] = calibration.unknowns.fields
         file.attrs["front_drift_mm"] = calibration.front_error_mm
+        file.attrs["clocks"] = json.dumps(dataclasses.asdict(calibration.clocks))
         file["mode"], file["covariance"] = calibration.mode, calibration.covariance
+        file["quantiles"] = calibration.bounds
         file.attrs["modes"] = calibration.unknowns.modes
         if calibration.stress is not None:
             _write(file.create_group("stress"), calibration.stress)
@@ -100,7 +103,13 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
         Field(**_read(file["field"])),
         Draws(**_read(file["draws"])),
         Statistics(**json.loads(file.attrs["statistics"])),
+        clocks=_clocks(json.loads(file.attrs["clocks"])),
+        quantiles=file["quantiles"][()],
     )
+
+
+def _clocks(stored: dict[str, Any]) -> ClockSummary:
+    return ClockSummary(stored["as_dated"], tuple(ClockEstimate(**one) for one in stored["estimates"]))
 
 
 def _write(group: h5py.Group, values: Any) -> None:  # noqa: ANN401 (any dataclass of arrays and numbers)

@@ -118,6 +118,7 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
         radiotherapy=_radiotherapy(told),
         notes=told["notes"],
         went=_went(told),
+        dates=_dates(told),
         commit=str(told["versions"].get("commit", ""))[:12],
     )
 
@@ -290,3 +291,19 @@ def _went(told: Mapping[str, Any]) -> str:
         f"{went['data']} data (1 where errors are as assumed). The front model error is "
         f"{told['front_error_mm_per_100_days']:.1f} mm in 100 days."
     )
+
+
+def _dates(told: Mapping[str, Any]) -> str:
+    """Return what the images say of the dates, in sentences; nothing for a record that looked at none."""
+    clocks = told.get("clocks", [])
+    if not clocks:
+        return ""
+    as_recorded = float(told["dates_as_recorded"])
+    found = f"All dates are right with a probability of {100.0 * min(as_recorded, 0.99):.0f} %, by the images."
+    unknown = [str(one["stream"]) for one in clocks if not one["identified"]]
+    if unknown:
+        found += (
+            f" Unidentified: shifts of up to 28 days of {', '.join(unknown)}. Some draws have them, so that intervals "
+            "are as wide as such shifts make them."
+        )
+    return found

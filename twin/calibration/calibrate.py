@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from mpi4py import MPI
@@ -17,6 +18,11 @@ from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace, Statistics, laplace
+from palpate.twin.clocks.dated_history import shifted_treatments
+from palpate.twin.clocks.lattice_fit import DatedTumour, Dates, clock_posterior
+from palpate.twin.clocks.mixture import Mixture
+from palpate.twin.clocks.posterior import UNDATED, ClockSummary
+from palpate.twin.clocks.shift import AS_DATED, Shift
 from palpate.twin.dynamics import dynamics
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import TwinLattice, lattice, on_lattice
@@ -32,6 +38,10 @@ type Values = NDArray[np.float64]
 
 UNIDENTIFIED: float = 0.9
 """Largest posterior over prior standard deviation at which the data are taken to inform a number."""
+NORMAL_95: Final = 1.96
+"""Half width of a normal number's 95 % interval, standard deviations."""
+LEVELS: Final = (0.025, 0.5, 0.975)
+"""Probabilities of the bounds and the median that are kept of every unknown."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,9 @@ class Calibration:
         draws: draws of the posterior.
         statistics: convergence, work and misfit of the calibration.
         given: parameters that a user gave for one run of the model, by their names in the file; None for a posterior.
+        clocks: posterior of shifts of the dates of each kind of treatment and each scan.
+        quantiles: lower 95 % bound, median and upper 95 % bound of xi over all shifts, shape (3, p); None for those of
+            mode and covariance, as where no shift was looked at.
     """
 
     settings: TwinSettings
@@ -65,16 +78,44 @@ class Calibration:
     draws: Draws
     statistics: Statistics
     given: Mapping[str, float] | None = None
+    clocks: ClockSummary = UNDATED
+    quantiles: Values | None = None
+
+    @property
+    def bounds(self) -> Values:
+        """Lower 95 % bound, median and upper 95 % bound of xi, over shifts of dates too, shape (3, p)."""
+        if self.quantiles is not None:
+            return self.quantiles
+        away = NORMAL_95 * np.sqrt(np.diag(self.covariance))
+        return np.stack([self.mode - away, self.mode, self.mode + away])
+
+    def dates_of(self, number: int) -> Shift:
+        """Return the shift of dates that a draw has.
+
+        Args:
+            number: number of the draw.
+        """
+        stream = int(self.draws.stream[number]) if len(self.draws.stream) else -1
+        if stream < 0:
+            return AS_DATED
+        return Shift(self.clocks.estimates[stream].stream, int(self.draws.shift_days[number]))
+
+    def dated(self, dates: Shift) -> TumourHistory:
+        """Return the history with treatments on shifted days.
+
+        Args:
+            dates: shift of one stream's dates.
+        """
+        return self.history if dates == AS_DATED else shifted_treatments(self.history, dates)
 
     def estimates(self) -> tuple[Estimate, ...]:
         """Return medians and 95 % bounds of the single numbers, in SI."""
         found = []
+        lower, median, upper = self.bounds
         for at, one in enumerate(self.unknowns.single):
-            q, std = one.mean + one.std * self.mode[at], one.std * float(np.sqrt(self.covariance[at, at]))
-            bounds = one.natural(np.array([q - 1.96 * std, q, q + 1.96 * std]))
-            found.append(
-                Estimate(one.name, float(bounds[1]), float(bounds[0]), float(bounds[2]), std / one.std < UNIDENTIFIED)
-            )
+            bounds = one.natural(one.mean + one.std * np.array([lower[at], median[at], upper[at]]))
+            informed = bool(upper[at] - lower[at] < UNIDENTIFIED * 2.0 * NORMAL_95)
+            found.append(Estimate(one.name, float(bounds[1]), float(bounds[0]), float(bounds[2]), informed))
         return tuple(found)
 
 
@@ -129,8 +170,11 @@ def calibrated(
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
     problem = problem.under(found.stress)
-    drawn = draw(problem, found, settings, comm)
-    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
+    dated = DatedTumour(problem, coarse)
+    mixture = Mixture(clock_posterior(dated, found))
+    drawn = draw(problem, found, settings, comm, dates=Dates(dated, mixture))
+    made = _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None))
+    return replace(made, clocks=mixture.posterior.summary, quantiles=mixture.quantiles(LEVELS)), problem
 
 
 def whole_history(history: TumourHistory, settings: TwinSettings) -> tuple[TwinLattice, TumourHistory]:

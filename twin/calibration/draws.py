@@ -10,22 +10,28 @@ the draws effective. After each the draws are resampled and moved: the proposal
 leaves the Laplace approximation invariant. It is accepted with probability min(1, exp(power (ell' - ell))), which
 leaves the distribution reached so far invariant (Neal 1999; Del Moral, Doucet, Jasra 2006). At power one the draws are
 the posterior's.
+
+Where the dates of treatments and scans may be wrong (palpate.twin.clocks), a draw has a shift of one stream's dates as
+well. There is one Gaussian for each shift, with its probability; the weights are those of xi and shift together. Moves
+keep the shift, resampling chooses among shifts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from palpate.config.twin import TwinSettings
 from palpate.progress import say, track
 from palpate.solvers.dealt import dealt, dealt_back
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace
+from palpate.twin.clocks.lattice_fit import Dates, phi_of
+from palpate.twin.clocks.mixture import Component, log_weight
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.errors import FrontErrors
 from palpate.twin.weighted_draws import effective, systematic
@@ -57,6 +63,9 @@ class Draws:
         effective_share: effective number of Laplace's draws over their number; near one, the posterior is Gaussian.
         powers: number of powers from Laplace's draws to the posterior's.
         acceptance: share of proposals accepted at power one.
+        stream: number of the stream whose dates are shifted, in Calibration.clocks, shape (draws,); -1 where all are as
+            dated, and empty if no shift was looked at.
+        shift_days: days by which its recorded dates are late, shape (draws,), or empty.
     """
 
     xi: Values
@@ -67,6 +76,8 @@ class Draws:
     effective_share: float
     powers: int
     acceptance: float
+    stream: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    shift_days: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def looked_at(self) -> NDArray[np.int64]:
@@ -78,13 +89,21 @@ class Draws:
 class _Particle:
     """One draw, its log weight over the Laplace approximation, and what the model makes of it."""
 
+    component: Component
     xi: Values
     log_weight: float
     density: NDArray[np.float32]
     residual: Values
 
 
-def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Draws:
+def draw(
+    problem: CalibrationProblem,
+    found: Laplace,
+    settings: TwinSettings,
+    comm: MPI.Comm = MPI.COMM_SELF,
+    *,
+    dates: Dates | None = None,
+) -> Draws:
     """Draw, weigh, resample and move until the draws follow the posterior. Collective.
 
     Args:
@@ -92,21 +111,23 @@ def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, co
         found: Laplace approximation of the posterior.
         settings: number of draws and seed.
         comm: ranks to share the draws; they are the same for every number of ranks.
+        dates: posterior of shifts of dates, for a problem with all voxels on every rank; None to take all as recorded.
     """
     rng = np.random.default_rng(settings.seed)
-    half, precision = np.linalg.cholesky(found.covariance), np.linalg.inv(found.covariance)
+    known = Dates.as_recorded(problem, found) if dates is None else dates
 
-    def weighed(every: list[Values], what: str = "") -> list[_Particle]:
+    def weighed(every: Sequence[tuple[Component, Values]], what: str = "") -> list[_Particle]:
         own = dealt(every, comm)
-        done = [_weighed(problem, found, precision, xi) for xi in (track(own, what, len(own)) if what else own)]
+        done = [_weighed(known, found, *one) for one in (track(own, what, len(own)) if what else own)]
         # All ranks go on with the same numbers, each from one of them: last bits decide alike.
         return dealt_back(done, comm)
 
     def moved(particles: list[_Particle], power: float, step: float) -> tuple[list[_Particle], float]:
         proposals, chances = [], []
         for one in particles:
-            away = np.sqrt(1.0 - step**2) * (one.xi - found.mode) + step * (half @ rng.standard_normal(len(one.xi)))
-            proposals.append(found.mode + away)
+            mode, half = one.component.mode, one.component.half
+            away = np.sqrt(1.0 - step**2) * (one.xi - mode) + step * (half @ rng.standard_normal(len(one.xi)))
+            proposals.append((one.component, mode + away))
             chances.append(np.log(rng.random()))
         others = weighed(proposals)
         triples = list(zip(particles, others, chances, strict=True))
@@ -114,12 +135,12 @@ def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, co
         after = [other if yes else one for (one, other, _), yes in zip(triples, taken, strict=True)]
         return after, float(np.mean(taken))
 
-    particles = weighed(list(found.draws(settings.draws, rng)), "draws of the posterior")
+    particles = weighed(known.mixture.draw(settings.draws, rng), "draws of the posterior")
     share = effective(np.array([one.log_weight for one in particles]))
     power, step, powers, accepted = 0.0, FIRST_STEP, 0, 1.0
     while power < 1.0:
         log_weights = np.array([one.log_weight for one in particles])
-        added = min(1.0 - power, _power_of(log_weights))
+        added = min(1.0 - power, power_of(log_weights))
         power, powers = power + added, powers + 1
         particles = [particles[index] for index in systematic(added * log_weights, rng)]
         for _ in range(MOVES if power < 1.0 else 2 * MOVES):
@@ -128,15 +149,18 @@ def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, co
         say(f"draws follow the posterior to the power {power:.2f}, {accepted:.0%} of moves accepted")
     errors = [_front_error(problem, found.front_errors, one.residual, rng) for one in particles]
     q, fronts = comm.bcast(tuple(zip(*errors, strict=True)))
+    shifts = [one.component.shift for one in particles]
     return Draws(
         np.stack([one.xi for one in particles]),
-        np.stack([one.density for one in particles]),
-        _pasts(problem, [particles[number].xi for number in looked_at(len(particles))], comm),
+        _presents(known, particles, comm),
+        _pasts(known, [particles[number] for number in looked_at(len(particles))], comm),
         np.array(q),
         np.stack(fronts),
         share,
         powers,
         accepted,
+        np.array([known.number(one) for one in shifts]),
+        np.array([one.days for one in shifts]),
     )
 
 
@@ -149,19 +173,30 @@ def looked_at(count: int) -> NDArray[np.int64]:
     return np.arange(0, count, max(1, count // LOOKED_AT))
 
 
-def _pasts(problem: CalibrationProblem, every: list[Values], comm: MPI.Comm) -> NDArray[np.float32]:
+def _presents(dates: Dates, every: list[_Particle], comm: MPI.Comm) -> NDArray[np.float32]:
+    """Return densities on the recorded day of the last scan, shape (draws, n). Collective."""
+    return np.stack(dealt_back([_present(dates, one) for one in dealt(every, comm)], comm))
+
+
+def _present(dates: Dates, one: _Particle) -> NDArray[np.float32]:
+    if not dates.moves_last_scan(one.component.shift):
+        return one.density
+    return dates.present(one.component.shift, one.xi).astype(np.float32)
+
+
+def _pasts(dates: Dates, every: list[_Particle], comm: MPI.Comm) -> NDArray[np.float32]:
     """Return densities at every scan, shape (draws, scans, n). Collective."""
-    own = [np.stack(problem.states(xi)).astype(np.float32) for xi in dealt(every, comm)]
+    own = [np.stack(dates.problem(one.component.shift).states(one.xi)).astype(np.float32) for one in dealt(every, comm)]
     return np.stack(dealt_back(own, comm))
 
 
-def _weighed(problem: CalibrationProblem, found: Laplace, precision: Values, xi: Values) -> _Particle:
+def _weighed(dates: Dates, found: Laplace, component: Component, xi: Values) -> _Particle:
+    problem = dates.problem(component.shift)
     states = problem.states(xi)
-    residual, away = problem.residual(states, xi), xi - found.mode
-    log_density = float(logsumexp(found.front_errors.log_densities(residual))) - 0.5 * float(xi @ xi)
-    log_weight = 0.5 * float(away @ precision @ away) + log_density
+    residual = problem.residual(states, xi)
+    weight = log_weight(component, xi, phi_of(found, residual, xi))
     # What is no number is not the posterior's.
-    return _Particle(xi, log_weight if np.isfinite(log_weight) else -np.inf, states[-1].astype(np.float32), residual)
+    return _Particle(component, xi, weight if np.isfinite(weight) else -np.inf, states[-1].astype(np.float32), residual)
 
 
 def _front_error(
@@ -177,8 +212,12 @@ def _front_error(
     return q, q * (steps @ zeta[: len(steps) * r].reshape(len(steps), r))
 
 
-def _power_of(log_weights: Values) -> float:
-    """Largest power up to one of the weights that leaves EFFECTIVE of the draws that have any weight."""
+def power_of(log_weights: Values) -> float:
+    """Return the largest power up to one of the weights that leaves EFFECTIVE of the draws that have any weight.
+
+    Args:
+        log_weights: logarithms of the weights, shape (n,).
+    """
     log_weights = log_weights[np.isfinite(log_weights)]
     if not len(log_weights):
         raise RuntimeError("no draw of the Laplace approximation gives a finite likelihood")

@@ -22,6 +22,7 @@ from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.clocks.shift import Shift
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
 from palpate.twin.front import front_error, unresolved_growth
 from palpate.twin.front_correction import front_correction
@@ -103,16 +104,16 @@ class Future:
             number: number of the draw.
             days: days after the last scan, ascending.
         """
-        remaining = list(days)
+        remaining, dates = list(days), self._calibration.dates_of(number)
         density = np.clip(self._calibration.draws.density[number, self._own].astype(np.float64), 0.0, 1.0)
         for piece, start in enumerate(self._starts):
             parameters = self._parameters(number, piece)
             whole = [start + day for day in range(1, int(PIECE_DAYS) + 1)]
-            states = self._model(start, tuple(whole)).observed(parameters, density)
+            states = self._model(start, tuple(whole), dates).observed(parameters, density)
             for before, day in zip((start, *whole[:-1]), whole, strict=True):
                 while remaining and remaining[0] < day:
                     # A branch, so that the course beyond is as if nobody had asked for a part of a day.
-                    part = self._model(before, (remaining.pop(0),))
+                    part = self._model(before, (remaining.pop(0),), dates)
                     yield self._gathered(next(part.observed(parameters, density)))
                 if not remaining:
                     return
@@ -126,9 +127,11 @@ class Future:
     def _gathered(self, density: Values) -> Values:
         return self._place.space.halo.gathered(density)
 
-    def _made(self, first: float, observed: tuple[float, ...]) -> GrowthModel:
-        """Return the model from one day to the last of those observed."""
-        model = interval_model(self._place, self._events, self._names, (first, observed[-1]), self._settings)
+    def _made(self, first: float, observed: tuple[float, ...], dates: Shift) -> GrowthModel:
+        """Return the model from one day to the last of those observed, with treatments on shifted days."""
+        moved = self._calibration.dated(dates)
+        events = Events(moved.irradiations, moved.drug_doses, moved.surgeries)
+        model = interval_model(self._place, events, self._names, (first, observed[-1]), self._settings)
         return replace(model, observations_s=tuple(days_to_s(day - first) for day in observed), step_s=STEP_S)
 
     def _parameters(self, number: int, piece: int) -> Parameters:

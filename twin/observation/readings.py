@@ -29,8 +29,8 @@ type Values = NDArray[np.float64]
 REACH_MM: Final = 15.0
 """Largest distance of data from visible tumour, mm; farther away neither the data nor the model show any tumour."""
 STEEPNESS: Final = {"independent": 2.0, "correlated": 4.0}
-"""Steepness kappa by the model of contours' errors (twin.contour_errors). Across a voxel at a front the logit changes by
-about 2, so that part of the voxel is above the threshold; 4 leaves no bias at the true density (decision 0148)."""
+"""Steepness kappa by the model of contours' errors (twin.contour_errors). Across a voxel at a front the logit changes
+by about 2, so that part of the voxel is above the threshold; 4 leaves no bias at the true density (decision 0148)."""
 _TINY: Final = 1e-9
 _FAR: Final = 60.0
 _LEAST_VOXELS: Final = 0.25

@@ -29,6 +29,7 @@ from palpate.resources import gather_use
 from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration, calibrated
 from palpate.twin.calibration_file import save_calibration
+from palpate.twin.clocks.words import clock_rows, clock_warnings
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
@@ -106,7 +107,8 @@ def calibration_record(
     """
     past = fitted(found)
     own = (*_sampling_warnings(found), *contradicted(found.history, past), *unexpected(innovations))
-    warnings = (*basis_warnings(found), *remarks.warnings, *own, *front_warnings(found))
+    clocks = clock_warnings(found.clocks)
+    warnings = (*basis_warnings(found), *remarks.warnings, *clocks, *own, *front_warnings(found))
     return {
         "subject": history.subject,
         "basis": str(basis(found)),
@@ -120,6 +122,8 @@ def calibration_record(
             "explained": found.stress.explained,
         },
         "front_error_mm_per_100_days": found.front_error_mm,
+        "dates_as_recorded": found.clocks.as_dated,
+        "clocks": clock_rows(found.clocks),
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,
         "innovations": [innovation_record(one) for one in innovations],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.tumour.history import ENHANCING, NECROTIC, TumourScan
-from palpate.twin.calibration.calibrate import UNIDENTIFIED, Calibration
+from palpate.twin.calibration.calibrate import NORMAL_95, UNIDENTIFIED, Calibration
 from palpate.twin.priors import DIFFUSIVITY, ENHANCING_ABOVE, INFILTRATED_ABOVE, KILL, PROLIFERATION, Unknown
 from palpate.units import m2_s_to_mm2_day, per_s_to_per_day
 
@@ -82,15 +82,15 @@ def parameters(calibration: Calibration) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for at, one in enumerate(calibration.unknowns.single):
         unit, factor = _unit(one)
-        spread = one.std * float(np.sqrt(calibration.covariance[at, at]))
-        middle = one.mean + one.std * float(calibration.mode[at])
+        lower, median, upper = calibration.bounds[:, at]
+        ends = one.natural(one.mean + one.std * np.array([median, lower, upper])) * factor
         rows.append(
             {
                 "name": one.name,
                 "unit": unit,
-                "prior": _bounds(one, one.mean, one.std, factor),
-                "posterior": _bounds(one, middle, spread, factor),
-                "identified": bool(spread / one.std < UNIDENTIFIED),
+                "prior": _bounds(one, factor),
+                "posterior": [float(value) for value in ends],
+                "identified": bool(upper - lower < UNIDENTIFIED * 2.0 * NORMAL_95),
             }
         )
     return rows
@@ -102,7 +102,7 @@ def _unit(one: Unknown) -> tuple[str, float]:
     return _UNITS.get(one.name, ("", 1.0))
 
 
-def _bounds(one: Unknown, middle: float, spread: float, factor: float) -> list[float]:
-    """Median, lower and upper 95 % bound."""
-    ends = np.array([middle, middle - 1.96 * spread, middle + 1.96 * spread])
+def _bounds(one: Unknown, factor: float) -> list[float]:
+    """Median, lower and upper 95 % bound of the prior."""
+    ends = one.mean + one.std * np.array([0.0, -NORMAL_95, NORMAL_95])
     return [float(value) for value in one.natural(ends) * factor]
