@@ -8,8 +8,8 @@ writing process:
 
 An owner is `<machine>-<process>-<start>`: a digest of the running system, a process number there, and when that process
 began. On this machine a hidden name whose process has ended is cleared at once; one of another machine, of another
-container or of an earlier start of this one only when it has not changed for days, because nobody can ask whether its
-writer still lives.
+container or of an earlier start of this one only when it has not changed for days and no owner file names its writer,
+because nobody can ask whether that still lives.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def sweep(folder: Path) -> None:
         if found is not None and found["machine"] == _machine():
             ended = _ended(int(found["process"]), int(found["start"]))
         else:
+            ended = (found is None or not _is_owned(path, found)) and _abandoned(path)
             found = found or _OLDER.fullmatch(path.name)
-            ended = found is not None and _abandoned(path)
         if found is not None and ended:
             _clear(path, found)
 
@@ -193,6 +193,18 @@ def _ended(process: int, start: int) -> bool:
         pass
     now = _start(process)
     return now is not None and start != 0 and now != start
+
+
+def _is_owned(path: Path, found: re.Match[str]) -> bool:
+    """Return whether the owner file of the output still names the writer of a hidden file or folder.
+
+    Whether that writer lives is told by watching it (palpate.ownership), never by times: a clock may have jumped.
+    """
+    who = f"{found['machine']}-{found['process']}-{found['start']}"
+    try:
+        return f'"{who}"' in path.with_name(f".owner-{found['name']}.json").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def _abandoned(path: Path) -> bool:

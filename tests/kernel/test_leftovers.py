@@ -107,6 +107,19 @@ def test_other_machines_are_left_alone_for_days(name: str, tmp_path: Path) -> No
     assert not _names(tmp_path)
 
 
+def test_owner_that_a_jumping_clock_makes_old_keeps_its_files(tmp_path: Path) -> None:
+    """Where the clock jumps by weeks, or two machines disagree, all that another one writes now looks abandoned."""
+    hidden, owned = _fill(tmp_path / f".partial-{ELSEWHERE}-7-7-mre"), tmp_path / ".owner-mre.json"
+    owned.write_text(f'{{"who": "{ELSEWHERE}-7-7"}}')
+    for path in (hidden / "map", hidden, owned):
+        os.utime(path, (DAYS_AGO, DAYS_AGO))
+    sweep(tmp_path)
+    assert hidden.exists()
+    owned.write_text(f'{{"who": "{ELSEWHERE}-8-8"}}')  # another run has watched it for long enough, and taken over
+    sweep(tmp_path)
+    assert not hidden.exists()
+
+
 def test_other_hidden_names_are_not_ours(dead: str, tmp_path: Path) -> None:
     """A user's own hidden files may begin like ours."""
     names = {".partial", ".partial-notes", f".partial-{dead}", ".replaced-by-me", f"partial-{dead}-mre"}

@@ -25,6 +25,8 @@ from palpate.program import Program
 from palpate.receipt import Order, UpToDate
 from palpate.run_lock import lock_results
 
+# Steps whose output folder no later step reads.
+FINAL = {"maps", "derived", "overlay", "forecast_dicom"}
 MARKS = Path(".snakemake", "out-of-date")
 STARTED_WITH = "PALPATE_STARTED_WITH"
 Step = namedtuple(
@@ -162,7 +164,7 @@ def new_order(name, wildcards):
     }
     table = {settings.sessions: frozen["table"]} if name == "tumour" else {}
     output, *beside = [Path(path.format(**wildcards)) for path in (step.output, *step.beside)]
-    return Order(step.command, output, inputs, made_by, table, makers, tuple(beside))
+    return Order(step.command, output, inputs, made_by, table, makers, tuple(beside), final=name in FINAL)
 
 
 def clock_of(path):
