@@ -25,6 +25,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +38,7 @@ from disturbed import clocks, together
 from disturbed.compare import results_of
 from disturbed.damage import DAMAGES, DamageOutcome, after_damage, intermediates
 from disturbed.disk import DiskOutcome, may_mount, on_full_disk, on_read_only_disk
-from disturbed.study import DisturbedStudy, Stage, copy_study
+from disturbed.study import DisturbedStudy, RuleStage, copy_study
 from disturbed.tally import rows_of
 from disturbed.trial import KillOutcome, Victims, Way, failures_of, finish, killed_once, words_of
 from harness.pool import scored_once
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 KINDS: Final = ("kill", "disk", "damage", "clock", "together")
+KILLS: Final = 30
+"""Kills of each stage's command; a run with fewer, or without all kinds and stages, leaves its record in --out."""
 SHARES: Final = (0.0, 0.5, 0.9)
 """Room on a full disk, as shares of a stage's output."""
 ATTEMPTS: Final = 6
@@ -109,7 +113,7 @@ class FaultSuite:
         self.stages = self._study.stages()
         self._expected = results_of(self._study.results)
 
-    def without(self, stage: Stage, *further: Stage) -> DisturbedStudy:
+    def without(self, stage: RuleStage, *further: RuleStage) -> DisturbedStudy:
         """Return a copy of the study before some stages: without their outputs, as Snakemake leaves it."""
         study = copy_study(self._study.home, self._out / f"work-{os.getpid()}")
         for path in (study.home / one for of in (stage, *further) for one in of.outputs):
@@ -118,7 +122,7 @@ class FaultSuite:
                 path.with_name(f".{path.name}.{ending}.json").unlink(missing_ok=True)
         return study
 
-    def seconds(self, stage: Stage, way: Way) -> float:
+    def seconds(self, stage: RuleStage, way: Way) -> float:
         """Return the duration of a stage that nobody disturbs, seconds; its results must be those of the study."""
 
         def run(_: str, __: Path) -> UndisturbedRun:
@@ -131,14 +135,14 @@ class FaultSuite:
             raise SystemExit(f"{stage.name}, not disturbed: {found.failures}")
         return found.seconds
 
-    def kills(self, stage: Stage, way: Way, count: int) -> Iterator[FaultTrial]:
+    def kills(self, stage: RuleStage, way: Way, count: int) -> Iterator[FaultTrial]:
         """Yield kills of a stage at random moments, in turn of all its processes and of one."""
         for number in range(count):
             victims: Victims = "group" if number % 2 == 0 else "one"
             name = f"kill-{way}-{stage.name}-{number:02d}"
             yield FaultTrial(name, "kill", stage.name, self._kill(name, stage, way, victims), KillOutcome)
 
-    def _kill(self, name: str, stage: Stage, way: Way, victims: Victims) -> Callable[[Path], KillOutcome]:
+    def _kill(self, name: str, stage: RuleStage, way: Way, victims: Victims) -> Callable[[Path], KillOutcome]:
         def run(_: Path) -> KillOutcome:
             generator, seconds = Random(f"{self._seed} {name}"), self.seconds(stage, way)
             for _attempt in range(ATTEMPTS):
@@ -158,7 +162,7 @@ class FaultSuite:
 
         return run
 
-    def disks(self, stage: Stage) -> Iterator[FaultTrial]:
+    def disks(self, stage: RuleStage) -> Iterator[FaultTrial]:
         """Yield full disks and a read-only one for a stage, the last two through the workflow."""
         size = sum(_size(self._study.home / one) for one in stage.outputs)
         ways: list[tuple[str, float | None, Way]] = [(f"full-{share:g}", share, "command") for share in SHARES]
@@ -176,13 +180,14 @@ class FaultSuite:
 
     def damages(self) -> Iterator[FaultTrial]:
         """Yield damages to a file of each kind in each output, for the workflow and for the commands that read it."""
-        for name in intermediates(self._study.results):
+        read = sorted({given for one in self.stages for given in one.inputs})
+        for name in intermediates(self._study.results, read):
             readers = [one for one in self.stages if any(_holds(given, name) for given in one.inputs)]
             for how in DAMAGES:
                 for of in ([], readers[:1]) if readers else ([],):
                     yield self._damage(name, how, of)
 
-    def _damage(self, name: Path, how: str, readers: Sequence[Stage]) -> FaultTrial:
+    def _damage(self, name: Path, how: str, readers: Sequence[RuleStage]) -> FaultTrial:
         of = "-".join(one.name for one in readers) or "workflow"
         title = f"damage-{how}-{str(name).replace('/', '+')}-{of}"
 
@@ -203,14 +208,14 @@ class FaultSuite:
             yield self._jump(f"clock-killed-{days:+d}", stages["invert"], days, self._killed_before)
             yield FaultTrial(f"clock-times-{days:+d}", "clock", "all", self._moved(days), clocks.ClockOutcome)
 
-    def _jump(self, name: str, stage: Stage, days: int, how: Callable[..., clocks.ClockOutcome]) -> FaultTrial:
+    def _jump(self, name: str, stage: RuleStage, days: int, how: Callable[..., clocks.ClockOutcome]) -> FaultTrial:
         def run(_: Path) -> clocks.ClockOutcome:
             return how(self.without(stage), stage, days, self._expected)
 
         return FaultTrial(name, "clock", stage.name, run, clocks.ClockOutcome)
 
     def _killed_before(
-        self, study: DisturbedStudy, stage: Stage, days: int, expected: dict[str, str]
+        self, study: DisturbedStudy, stage: RuleStage, days: int, expected: dict[str, str]
     ) -> clocks.ClockOutcome:
         return clocks.killed_before_a_jump(study, stage, days, self.seconds(stage, "workflow"), expected)
 
@@ -224,7 +229,7 @@ class FaultSuite:
     def at_once(self) -> Iterator[FaultTrial]:
         """Yield two workflows at once, two commands at once, and an edit while a step waits."""
         stages = {one.name: one for one in self.stages}
-        runs: dict[str, tuple[Stage, Callable[[Path], together.TogetherOutcome]]] = {}
+        runs: dict[str, tuple[RuleStage, Callable[[Path], together.TogetherOutcome]]] = {}
         for name in ("mesh", "invert", "report", "tumour"):
             stage = stages[name]
             runs[f"together-commands-{name}"] = (
@@ -247,16 +252,17 @@ class FaultSuite:
             yield FaultTrial(name, "together", stage.name, run, together.TogetherOutcome)
 
 
-def trials_of(suite: FaultSuite, kills: int, *, short: bool) -> Iterator[FaultTrial]:
+def trials_of(suite: FaultSuite, kills: int, through_workflow: int, *, short: bool) -> Iterator[FaultTrial]:
     """Yield all trials.
 
     Args:
         suite: the trials' study.
-        kills: kills of each stage's command; through the workflow there are three.
+        kills: kills of each stage's command.
+        through_workflow: kills of each stage through the workflow.
         short: whether only the kills through the workflow are wanted.
     """
     for stage in suite.stages:
-        yield from suite.kills(stage, "workflow", 3)
+        yield from suite.kills(stage, "workflow", through_workflow)
     if short:
         return
     yield from suite.at_once()
@@ -284,26 +290,29 @@ def main() -> None:
     """Run the trials that have no outcome yet, and write the record of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the study and the outcomes")
-    parser.add_argument("--kills", type=int, default=30, help="kills of each stage's command")
+    parser.add_argument("--kills", type=int, default=KILLS, help="kills of each stage's command")
+    parser.add_argument("--through-workflow", type=int, default=3, help="kills of each stage through the workflow")
     parser.add_argument("--only", nargs="*", default=KINDS, choices=KINDS, help="kinds of fault")
     parser.add_argument("--stages", nargs="*", help="names of stages; all if absent")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ranks", type=int, default=1, help="not used; the study has one")
     parser.add_argument("--short", action="store_true", help="three kills a stage; the record stays in --out")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that disks are unmounted
     began = time.monotonic()
     chosen.out.mkdir(parents=True, exist_ok=True)
     out = chosen.out.resolve()
     suite = FaultSuite(out, chosen.seed)
     done: list[tuple[FaultTrial, DataclassInstance]] = []
-    for trial in trials_of(suite, chosen.kills, short=chosen.short):
+    for trial in trials_of(suite, chosen.kills, chosen.through_workflow, short=chosen.short):
         if trial.kind in chosen.only and (not chosen.stages or trial.stage in chosen.stages):
             score = scored_once(trial, lambda one, folder: one.run(folder), trial.score, out)
             done.append((trial, score))
             print(f"{time.monotonic() - began:6.0f} s {trial.name}: {score}", flush=True)
     rows, notes = rows_of([(one.kind, one.stage, one.name, score) for one, score in done])
     seconds = time.monotonic() - began
-    record = out / "record.json" if chosen.short or len(chosen.only) < len(KINDS) or chosen.stages else None
+    whole = chosen.kills >= KILLS and len(chosen.only) == len(KINDS) and not (chosen.short or chosen.stages)
+    record = None if whole else out / "record.json"
     write_record("faults", rows, published="none", notes=notes, seconds=seconds, out=record)
 
 

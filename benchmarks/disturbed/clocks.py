@@ -11,12 +11,14 @@ from typing import Final
 from uuid import uuid4
 
 from disturbed.compare import leftovers_in
-from disturbed.study import DisturbedStudy, Stage
+from disturbed.study import DisturbedStudy, RuleStage
 from disturbed.trial import failures_of, finish, kill, start, wait_until_gone, words_of
 
 LIBRARY: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 """Library of Debian's package libfaketime, which moves the clock of a process."""
 DAY_S: Final = 86400.0
+_REFUSES: Final = 2
+"""Exit code of a sentence."""
 JUMPS_DAYS: Final = (-365, -1, 1, 365)
 
 
@@ -31,8 +33,10 @@ class ClockOutcome:
     failures: tuple[str, ...]
 
 
-def with_clock_off(study: DisturbedStudy, stage: Stage, days: int, expected: dict[str, str]) -> ClockOutcome:
+def with_clock_off(study: DisturbedStudy, stage: RuleStage, days: int, expected: dict[str, str]) -> ClockOutcome:
     """Run a step through the workflow with its clock off, then plan everything with the right clock.
+
+    Files keep the times of the right clock, as those of a file server do.
 
     Args:
         study: copy of the study without the step's outputs; it is used up.
@@ -40,10 +44,12 @@ def with_clock_off(study: DisturbedStudy, stage: Stage, days: int, expected: dic
         days: error of the clock, days.
         expected: digests of the undisturbed results.
     """
-    faked = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{days:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    faked = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{days:+d}d", "NO_FAKE_STAT": "1"}
     first = finish(
         study, ["env", *(f"{name}={value}" for name, value in faked.items()), *words_of(study, stage, "workflow")]
     )
+    if first.code == _REFUSES and first.sentences:  # dates of the table lie in the future of a clock that is behind
+        first = finish(study, words_of(study, stage, "workflow"))
     failures = failures_of(study, first, expected)
     return ClockOutcome((*failures, *_planned(study)))
 
@@ -66,7 +72,7 @@ def with_times_moved(study: DisturbedStudy, days: int, generator: Random, expect
 
 
 def killed_before_a_jump(
-    study: DisturbedStudy, stage: Stage, days: int, seconds: float, expected: dict[str, str]
+    study: DisturbedStudy, stage: RuleStage, days: int, seconds: float, expected: dict[str, str]
 ) -> ClockOutcome:
     """Kill a step, move the times of all that it left by days, run it again.
 

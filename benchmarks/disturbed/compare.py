@@ -22,6 +22,8 @@ _PLACES: Final = frozenset({"logs"})
 _PAGES: Final = ("study.html", ".study.html")
 """Names of the study page, which states times."""
 
+_met: dict[bytes, bytes] = {}
+
 
 def results_of(results: Path) -> dict[str, str]:
     """Return a digest of every result by its relative name.
@@ -65,12 +67,14 @@ def _files(results: Path) -> Iterator[Path]:
 
 
 def _digests_of_inversions(results: Path) -> dict[bytes, bytes]:
-    """Return the digests of all inversions' folders and records, which hold seconds, and a word for each."""
-    words = {}
+    """Return the digests of all inversions that were met so far, which hold seconds, and a word for each.
+
+    Where an inversion alone was made again, later results still name the digest of the one before.
+    """
     for record in sorted(results.glob("sub-*/ses-*/mre/*_inversion.json")):
         for path in (record, record.parent):
-            words[digest(path).encode()] = f"<{path.name}>".encode()
-    return words
+            _met[digest(path).encode()] = f"<{path.name}>".encode()
+    return _met
 
 
 def _digest(path: Path, words: Mapping[bytes, bytes]) -> str:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from disturbed.compare import differences, results_of
-from disturbed.study import DisturbedStudy, Stage
+from disturbed.study import DisturbedStudy, RuleStage
 from disturbed.trial import EndedRun, finish, words_of
 
 DAMAGES: Final = ("truncated", "emptied", "zeros", "changed")
@@ -24,7 +24,7 @@ class DamageOutcome:
     """Result of one damage.
 
     Attributes:
-        ended: how the re-run ended: "refused", "made anew", "warned" (other results, and a warning that names the
+        ended: end of the re-run, "refused", "made anew", "warned" (other results, and a warning that names the
             file), "not read" (the results are right all the same), "harmless" (another text of the same meaning) or
             "silent" (other results and no word).
         sentence: last sentence of the re-run.
@@ -45,20 +45,25 @@ def kind_of(path: Path) -> str:
     return next((ending for ending in _ENDINGS if path.name.endswith(ending)), path.suffix)
 
 
-def intermediates(results: Path) -> Iterator[Path]:
-    """Yield one file of each kind in each output, relative to the results: the largest.
+def intermediates(results: Path, read: Sequence[str]) -> Iterator[Path]:
+    """Yield files to damage, relative to the results: the largest of each kind.
+
+    Of each kind there is one in every output that a later step reads, and one among all other outputs.
 
     Args:
         results: folder of finished results.
+        read: outputs that a later step reads, relative to the study.
     """
-    seen: dict[tuple[Path, str], Path] = {}
+    seen: dict[tuple[str, str], Path] = {}
     for path in sorted(one for one in results.rglob("*") if one.is_file() and not one.is_symlink()):
         name = path.relative_to(results)
         if name.parts[0] == "logs" or path.name.startswith(".snakemake") or path.name.endswith(".resources.json"):
             continue
-        of = name.parent, kind_of(path)
-        if of not in seen or path.stat().st_size > (results / seen[of]).stat().st_size:
-            seen[of] = name
+        places = (Path("results") / name, *(Path("results") / name).parents)
+        of = "" if path.name.startswith(".") else next((one for one in read if Path(one) in places), "")
+        at = of, kind_of(path)
+        if at not in seen or path.stat().st_size > (results / seen[at]).stat().st_size:
+            seen[at] = name
     yield from seen.values()
 
 
@@ -86,7 +91,12 @@ def damage(path: Path, way: str, generator: Random) -> None:
 
 
 def after_damage(
-    study: DisturbedStudy, name: Path, way: str, readers: Sequence[Stage], expected: dict[str, str], generator: Random
+    study: DisturbedStudy,
+    name: Path,
+    way: str,
+    readers: Sequence[RuleStage],
+    expected: dict[str, str],
+    generator: Random,
 ) -> DamageOutcome:
     """Damage a file and run the workflow, or the commands that read it.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from disturbed.compare import differences, leftovers_in, results_of
-from disturbed.study import DisturbedStudy, Stage
+from disturbed.study import DisturbedStudy, RuleStage
 from disturbed.trial import EndedRun, Way, failures_of, finish, words_of
 
 _PAGE: Final = 4096
@@ -43,14 +43,14 @@ def may_mount() -> bool:
 
 
 def on_full_disk(
-    study: DisturbedStudy, stage: Stage, way: Way, share: float, output_bytes: int, expected: dict[str, str]
+    study: DisturbedStudy, stage: RuleStage, way: Way, share: float, output_bytes: int, expected: dict[str, str]
 ) -> DiskOutcome:
     """Run a step on a disk with room for a share of its output, then again with room.
 
     Args:
         study: copy of the study without the step's outputs; it is used up.
         stage: the step.
-        way: how it is run.
+        way: form in which it is run, "command" or "workflow".
         share: room that is left, as a share of the output.
         output_bytes: size of the output, bytes.
         expected: digests of the undisturbed results.
@@ -66,13 +66,13 @@ def on_full_disk(
     return DiskOutcome(first.code, "".join(first.sentences[-1:]), tuple(failures))
 
 
-def on_read_only_disk(study: DisturbedStudy, stage: Stage, way: Way, expected: dict[str, str]) -> DiskOutcome:
+def on_read_only_disk(study: DisturbedStudy, stage: RuleStage, way: Way, expected: dict[str, str]) -> DiskOutcome:
     """Run a step while the results may only be read, then again when they may be written.
 
     Args:
         study: copy of the study without the step's outputs; it is used up.
         stage: the step.
-        way: how it is run.
+        way: form in which it is run, "command" or "workflow".
         expected: digests of the undisturbed results.
     """
     before = results_of(study.results)

@@ -52,7 +52,7 @@ _SHELL: Final = re.compile(r"^Shell command: *\n?(?P<words>.*(?:\n(?![\[\n]).*)*
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class RuleStage:
     """One step of the study.
 
     Attributes:
@@ -134,9 +134,12 @@ class DisturbedStudy:
             check=False,
         )
 
-    def stages(self) -> list[Stage]:
-        """Return all steps of the study in the order of the plan, as a dry run names them."""
-        printed = self.run("-n", "-p", "--forceall", targets=("all", STUDY_PAGE)).stdout
+    def stages(self) -> list[RuleStage]:
+        """Return all steps of the study in the order of the plan, as a dry run names them; the plan is kept."""
+        plan = self.home / "plan.txt"
+        if not plan.exists():
+            plan.write_text(self.run("-n", "-p", "--forceall", targets=("all", STUDY_PAGE)).stdout, encoding="utf-8")
+        printed = plan.read_text(encoding="utf-8")
         blocks = [one for one in re.split(r"\n(?=\[\w{3} \w{3} )", printed) if _RULE.search(one)]
         return [stage for block in blocks if (stage := _stage(block))]
 
@@ -144,18 +147,18 @@ class DisturbedStudy:
         subprocess.run(list(map(str, words)), cwd=self.home, env=self.environment(), check=True)
 
 
-def _stage(block: str) -> Stage | None:
+def _stage(block: str) -> RuleStage | None:
     """Return the step of one block of a plan; None for the target of all."""
     rule, shell = _RULE.search(block), _SHELL.search(block)
-    if rule is None or shell is None:
+    if rule is None or shell is None or rule["name"] == "all":
         return None
     words = shell["words"].strip()
     if rule["name"] == STUDY_PAGE:
-        return Stage(STUDY_PAGE, ("results/study.html",), (), words)
+        return RuleStage(STUDY_PAGE, ("results/study.html",), (), words)
     (order,) = (one for one in shlex.split(words) if one.startswith("PALPATE_RECEIPT="))
     told = json.loads(order.partition("=")[2])
     given = (path for paths in told["inputs"].values() for path in paths)
-    return Stage(
+    return RuleStage(
         rule["name"],
         (told["output"], *told["beside"]),
         tuple(path for path in given if path.startswith("results/")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from disturbed.compare import differences, results_of
-from disturbed.study import DisturbedStudy, Stage
-from disturbed.trial import failures_of, finish, start, wait_until_gone, words_of
+from disturbed.study import DisturbedStudy, RuleStage
+from disturbed.trial import failures_of, finish, signal_all, start, wait_until_gone, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class TogetherOutcome:
     failures: tuple[str, ...]
 
 
-def two_workflows(study: DisturbedStudy, stage: Stage, expected: dict[str, str], *, elsewhere: bool) -> TogetherOutcome:
+def two_workflows(
+    study: DisturbedStudy, stage: RuleStage, expected: dict[str, str], *, elsewhere: bool
+) -> TogetherOutcome:
     """Start a second workflow while the first is at work.
 
     Args:
@@ -39,10 +42,12 @@ def two_workflows(study: DisturbedStudy, stage: Stage, expected: dict[str, str],
     mark = uuid4().hex
     process = start(study, words_of(study, stage, "workflow"), mark, study.home / "first")
     _wait_for((study.results / ".lock.json").exists)
+    signal_all(mark, signal.SIGSTOP)  # the first one is at work for as long as the second one takes to start
     words = words_of(study, stage, "workflow")
     if elsewhere:
         words = ["env", "-C", str(_another_folder(study)), *_absolute(study, words)]
     second = finish(study, words)
+    signal_all(mark, signal.SIGCONT)
     wait_until_gone(process, mark)
     failures = [] if second.code == 2 else [f"the second workflow ended with {second.code}"]
     failures += [] if any("one workflow at a time" in one for one in second.sentences) else ["no sentence"]
@@ -51,7 +56,7 @@ def two_workflows(study: DisturbedStudy, stage: Stage, expected: dict[str, str],
     return TogetherOutcome("".join(second.sentences[-1:]), tuple(failures))
 
 
-def two_commands(study: DisturbedStudy, stage: Stage, expected: dict[str, str]) -> TogetherOutcome:
+def two_commands(study: DisturbedStudy, stage: RuleStage, expected: dict[str, str]) -> TogetherOutcome:
     """Start a step's command twice at the same moment, as two people by hand; one may be refused.
 
     Args:
@@ -71,7 +76,7 @@ def two_commands(study: DisturbedStudy, stage: Stage, expected: dict[str, str]) 
 
 
 def edited_while_waiting(
-    study: DisturbedStudy, stages: tuple[Stage, Stage], expected: dict[str, str]
+    study: DisturbedStudy, stages: tuple[RuleStage, RuleStage], expected: dict[str, str]
 ) -> TogetherOutcome:
     """Edit the configuration of a step that waits behind another one, let both end, and go on with either text.
 

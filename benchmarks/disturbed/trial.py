@@ -14,7 +14,7 @@ from typing import Final, Literal
 from uuid import uuid4
 
 from disturbed.compare import differences, leftovers_in, results_of
-from disturbed.study import CHECKOUT, DisturbedStudy, Stage
+from disturbed.study import CHECKOUT, DisturbedStudy, RuleStage
 
 MARK: Final = "PALPATE_DISTURBED"
 """Environment variable by which every process of a trial is found, whatever its parent or group."""
@@ -53,7 +53,7 @@ class KillOutcome:
     """Result of one kill.
 
     Attributes:
-        victim: what was killed: "group", or the name of the one process.
+        victim: name of the victim: "group", or the name of the one process.
         moment: moment of the kill as a share of the undisturbed duration.
         refused: whether the re-run was refused while a process of the killed run was still at work, and was repeated.
         failures: sentences on what differs from the undisturbed study; empty where nothing does.
@@ -65,7 +65,7 @@ class KillOutcome:
     failures: tuple[str, ...]
 
 
-def words_of(study: DisturbedStudy, stage: Stage, way: Way) -> list[str]:
+def words_of(study: DisturbedStudy, stage: RuleStage, way: Way) -> list[str]:
     """Return the command line of a step: its shell command as the workflow runs it, or the workflow with its output.
 
     Args:
@@ -129,17 +129,22 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
+def signal_all(mark: str, number: signal.Signals) -> None:
+    """Send a signal to all processes of a run."""
+    _send(sorted(marked(mark)), number)
+
+
 def kill(process: subprocess.Popen[bytes], mark: str, victims: Victims, generator: Random) -> str | None:
     """Kill all processes of a run or one of them, without a warning.
 
     Args:
         process: the run's first process.
         mark: text by which the others are found.
-        victims: all, or one at random.
+        victims: processes to kill, "group" for all or "one" at random.
         generator: generator that chooses.
 
     Returns:
-        Name of what was killed; None where the run had ended.
+        Name of the victim; None where the run had ended.
     """
     living = marked(mark)
     if process.poll() is not None or not living:
@@ -166,7 +171,7 @@ def wait_until_gone(process: subprocess.Popen[bytes], mark: str) -> bool:
 
 def killed_once(
     study: DisturbedStudy,
-    stage: Stage,
+    stage: RuleStage,
     way: Way,
     victims: Victims,
     *,
@@ -180,8 +185,8 @@ def killed_once(
     Args:
         study: copy of the study without the step's outputs; it is used up.
         stage: the step.
-        way: how it is run.
-        victims: what is killed.
+        way: form in which it is run, "command" or "workflow".
+        victims: processes to kill, "group" or "one".
         seconds: duration of the step when nobody disturbs it, seconds.
         moment: moment of the kill as a share of that.
         generator: generator that chooses the victim.
@@ -202,6 +207,8 @@ def killed_once(
     again = finish(study, words)
     refused = again.code != 0 and any(one in again.printed for one in _AT_WORK)
     failures = [] if wait_until_gone(process, mark) else [f"processes lived on for {PATIENCE_S:g} s"]
+    if refused and victims == "group":
+        failures.append("the re-run was refused although every process was dead")
     if refused:
         again = finish(study, words)
     failures += failures_of(study, again, expected)

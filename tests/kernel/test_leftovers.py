@@ -81,6 +81,20 @@ def test_living_writer_keeps_its_files(tmp_path: Path) -> None:
     assert _names(tmp_path) == before
 
 
+def test_process_that_nobody_has_asked_after_has_ended(tmp_path: Path) -> None:
+    """In a container without an init it keeps its number for ever, and with it the lock of a killed workflow."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    who = owner(process.pid)
+    assert leftovers.has_ended(who) is False
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it ends, and stays
+    assert leftovers.has_ended(who) is True
+    _fill(tmp_path / f".partial-{who}-mre")
+    sweep(tmp_path)
+    assert not _names(tmp_path)
+    process.wait()
+
+
 def test_number_of_a_process_that_another_one_has_now(tmp_path: Path) -> None:
     """Process numbers come again; a process that began at another time is another one."""
     machine, process, start = owner(os.getpid()).split("-")
