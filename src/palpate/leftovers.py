@@ -8,8 +8,8 @@ writing process:
 
 An owner is `<machine>-<process>-<start>`: a digest of the running system, a process number there, and when that process
 began. On this machine a hidden name whose process has ended is cleared at once; one of another machine, of another
-container or of an earlier start of this one only when it has not changed for days, because nobody can ask whether its
-writer still lives.
+container or of an earlier start of this one only when it has not changed for days and no owner file names its writer,
+because nobody can ask whether that still lives.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _HIDDEN: Final = re.compile(
 )
 _OLDER: Final = re.compile(r"\.(?P<role>partial|replaced)-(?P<process>[0-9]+)-(?P<name>.+)", re.DOTALL)
 """Hidden names of older versions, which state no machine."""
+_DEAD: Final = (b"Z", b"X")
+"""States of a process that has ended."""
 _ABANDONED_S: Final = 7 * 86400.0
 """Time without change after which a file of an unknown process counts as abandoned, seconds."""
 
@@ -86,8 +88,8 @@ def sweep(folder: Path) -> None:
         if found is not None and found["machine"] == _machine():
             ended = _ended(int(found["process"]), int(found["start"]))
         else:
+            ended = (found is None or not _is_owned(path, found)) and _abandoned(path)
             found = found or _OLDER.fullmatch(path.name)
-            ended = found is not None and _abandoned(path)
         if found is not None and ended:
             _clear(path, found)
 
@@ -184,15 +186,32 @@ def _clear(path: Path, found: re.Match[str]) -> None:
 
 
 def _ended(process: int, start: int) -> bool:
-    """Return whether a process of this machine has ended; its number may belong to another one by now."""
+    """Return whether a process of this machine has ended; its number may belong to another one by now.
+
+    One that has ended keeps its number until its parent asks how, which in a container without an init nobody may do.
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
     except OSError:  # it is somebody else's, so that number is in use
         pass
-    now = _start(process)
+    facts, now = _facts(process), _start(process)
+    if facts and facts[0] in _DEAD:
+        return True
     return now is not None and start != 0 and now != start
+
+
+def _is_owned(path: Path, found: re.Match[str]) -> bool:
+    """Return whether the owner file of the output still names the writer of a hidden file or folder.
+
+    Whether that writer lives is told by watching it (palpate.ownership), never by times: a clock may have jumped.
+    """
+    who = f"{found['machine']}-{found['process']}-{found['start']}"
+    try:
+        return f'"{who}"' in path.with_name(f".owner-{found['name']}.json").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def _abandoned(path: Path) -> bool:
@@ -229,7 +248,14 @@ def _namespace() -> str:
 def _start(process: int) -> int | None:
     """Return when a process began, clock ticks; None where the system does not say."""
     try:
-        told = Path(f"/proc/{process}/stat").read_bytes()
-        return int(told.rpartition(b")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
+        return int(_facts(process)[19])
+    except (ValueError, IndexError):
         return None
+
+
+def _facts(process: int) -> list[bytes]:
+    """Return what Linux tells of a process from its state on; nothing where it does not say."""
+    try:
+        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []

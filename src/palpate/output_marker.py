@@ -18,6 +18,7 @@ from typing import Final
 from palpate import __version__
 from palpate.bounded_read import read_bounded
 from palpate.content_digest import digest
+from palpate.leftovers import partial_of
 from palpate.receipt import NAME as RECEIPT
 from palpate.resources import NAME as RESOURCES
 from palpate.system_files import is_system_file
@@ -42,8 +43,11 @@ _CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
 _TIMED: Final = ("*_inversion.json",)
 """Records of a run's seconds and counts, which differ between two runs to the same maps: listed by name alone."""
 
+_LEFT: Final = r"\.(partial|replaced)-[0-9a-f]{8}-[0-9]+-[0-9]+-.+"
+"""Pattern of hidden files and folders that a killed command leaves (palpate.leftovers)."""
+
 _BOOKKEEPING: Final = re.compile(
-    rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|\.partial-[0-9a-f]{{8}}-[0-9]+-[0-9]+-.+|\.owner-.+\.json"
+    rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|{_LEFT}|\.owner-.+\.json"
     rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?|\..+{re.escape(RESOURCES)}(\.[0-9]+)?",
     re.DOTALL,
 )
@@ -116,11 +120,23 @@ def mark(folder: Path, step: str) -> None:
     inside = sorted(folder.rglob("*"))
     files = {one.relative_to(folder).as_posix(): _state(one) for one in inside if not one.is_dir()}
     folders = [one.relative_to(folder).as_posix() for one in inside if one.is_dir()]
-    _write(folder, Marked(step, files, frozenset(folders)))
+    _write(folder / MARKER, Marked(step, files, frozenset(folders)))
 
 
 def _state(file: Path) -> Written | None:
     return None if _any_match([file.name], _TIMED) else Written.of(file)
+
+
+def announce_addition(file: Path) -> None:
+    """Enter the name of a file that a command is about to add to an output of another step into the output's marker.
+
+    A process that is killed between the rename of the file and `note_addition` would otherwise leave a file that looks
+    like somebody's own, or like an edited one.
+
+    Args:
+        file: it need not exist; where it lies in no output folder, nothing is done.
+    """
+    _enter(file, None)
 
 
 def note_addition(file: Path) -> None:
@@ -129,14 +145,35 @@ def note_addition(file: Path) -> None:
     Args:
         file: it exists; where it lies in no output folder, nothing is done.
     """
+    _enter(file, Written.of(file))
+
+
+def _enter(file: Path, state: Written | None) -> None:
+    """Enter a file of an output folder into the folder's marker: its state, or its name alone."""
     folder = next((parent for parent in file.parents if is_marked(parent)), None)
     marked = None if folder is None else read_mark(folder)
     if folder is None or marked is None or marked.files is None:
         return
-    files = {**marked.files, file.relative_to(folder).as_posix(): Written.of(file)}
-    partial = f"{MARKER}.{os.getpid()}"
-    _write(folder, Marked(marked.step, files, marked.folders), partial)
-    os.replace(folder / partial, folder / MARKER)
+    files = {**marked.files, file.relative_to(folder).as_posix(): state}
+    partial = partial_of(folder / MARKER)
+    try:
+        _write(partial, Marked(marked.step, files, marked.folders))
+        os.replace(partial, folder / MARKER)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def changed_in(folder: Path, marked: Marked) -> Iterator[str]:
+    """Yield the relative names of files in an output that differ from what palpate wrote; not of those that are gone.
+
+    Args:
+        folder: the output folder.
+        marked: contents of its marker.
+    """
+    for name, written in (marked.files or {}).items():
+        file = folder / name
+        if written is not None and file.is_file() and not written.is_now(file):
+            yield name
 
 
 def was_edited_inside(file: Path) -> bool:
@@ -168,7 +205,7 @@ def read_mark(path: Path) -> Marked:
         return Marked(_step_by_contents(path), None)
 
 
-def _write(folder: Path, marked: Marked, name: str = MARKER) -> None:
+def _write(path: Path, marked: Marked) -> None:
     files = marked.files or {}
     told = {
         "written_by": f"palpate {__version__}",
@@ -177,7 +214,7 @@ def _write(folder: Path, marked: Marked, name: str = MARKER) -> None:
         "files": {name: [one.size, one.digest] if one else None for name, one in sorted(files.items())},
         "folders": sorted(marked.folders),
     }
-    (folder / name).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def _strangers(path: Path, here: Path, marked: Marked) -> Iterator[Strange]:
@@ -186,7 +223,7 @@ def _strangers(path: Path, here: Path, marked: Marked) -> Iterator[Strange]:
     for entry in found:
         name = Path(entry.path).relative_to(path).as_posix()
         known = marked.files is not None and name in marked.files
-        if is_system_file(entry.name) or (_BOOKKEEPING.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)):
+        if is_system_file(entry.name) or _is_bookkeeping(entry):
             continue
         if entry.is_symlink() and not known:
             yield Strange(name, f"a link that palpate {marked.step} did not make")
@@ -199,6 +236,13 @@ def _strangers(path: Path, here: Path, marked: Marked) -> Iterator[Strange]:
             yield Strange(name, f"a file that palpate {marked.step} did not write")
         elif (written := marked.files[name]) is not None and not written.is_now(Path(entry.path)):
             yield Strange(name, f"a file that was changed after palpate {marked.step} had written it")
+
+
+def _is_bookkeeping(entry: os.DirEntry[str]) -> bool:
+    """Return whether a file, or a folder that a killed command left, holds no result."""
+    if entry.is_dir(follow_symlinks=False):
+        return re.fullmatch(_LEFT, entry.name, re.DOTALL) is not None
+    return entry.is_file(follow_symlinks=False) and _BOOKKEEPING.fullmatch(entry.name) is not None
 
 
 def _in_folder(path: Path, here: Path, name: str, marked: Marked) -> Iterator[Strange]:

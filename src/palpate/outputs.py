@@ -16,14 +16,23 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
+from palpate.as_written import demand_as_written
 from palpate.errors import InputError
 from palpate.leftovers import notify, partial_of, replaced_of, sweep
 from palpate.machine_failures import demand_writable_place, on_this_machine
 from palpate.output_kinds import FileKind
-from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
+from palpate.output_marker import (
+    announce_addition,
+    is_marked,
+    mark,
+    note_addition,
+    read_mark,
+    stranger_in,
+    was_edited_inside,
+)
 from palpate.ownership import owning
 from palpate.provenance import atomic_files
-from palpate.receipt import drop_foreign_receipt, is_as_received, sign
+from palpate.receipt import is_as_received, sign
 from palpate.resources import note_use
 
 _READ: Final = (
@@ -110,9 +119,10 @@ def writing_together(*files: OutputFile) -> Iterator[tuple[Path, ...]]:
         sweep(one.path.parent)
     with atomic_files(*(one.path for one in files)) as partials:
         yield partials
+        for one in files:
+            announce_addition(one.path)
         notify("finishes", files[-1].path)
     for one in files:
-        drop_foreign_receipt(one.path)
         note_addition(one.path)
     note_use(files[0].path)
 
@@ -128,12 +138,14 @@ def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> Out
 
     Raises:
         InputError: `out` is, contains or lies inside an input, lies inside another output of the step, is a file,
-            holds what the step did not make, or lies where nothing can be written.
+            holds what the step did not make, or lies where nothing can be written; or an HDF5 file among the inputs
+            differs from what palpate wrote.
     """
     path = _resolved(out)
     for role, given in inputs.items():
         if given is not None:
             _refuse_input(path, role, given)
+            demand_as_written(given)
     _refuse_foreign(path, step)
     _refuse_inside_another(path, step)
     demand_writable_place(path)
@@ -168,7 +180,8 @@ def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> 
 
     Raises:
         InputError: `out` is an input, a folder, a file of another kind, a file that was changed after palpate had
-            written it, or a name inside an input that steps read, or lies where nothing can be written.
+            written it, or a name inside an input that steps read, or lies where nothing can be written; or an HDF5
+            file among the inputs differs from what palpate wrote.
     """
     path = _resolved(out)
     if any(parent.exists() and not parent.is_dir() for parent in path.parents):
@@ -179,6 +192,7 @@ def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> 
     for role, given in inputs.items():
         if given is not None:
             _refuse_input_file(path, role, given, kind)
+            demand_as_written(given)
     if path.is_file():
         _refuse_other_file(out, path, kind)
     demand_writable_place(path)

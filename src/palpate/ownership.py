@@ -119,6 +119,7 @@ def take(path: Path, place: Path, what: str) -> str | None:
     """
     me = this_process(what)
     make_parent(path)
+    leftovers.sweep(path.parent)
     told = None
     while not _taken(path, me, place):
         owner = _read(path)
@@ -201,7 +202,7 @@ def _beats(owner: Owner, path: Path) -> bool:
 
 def _taken(path: Path, me: Owner, place: Path) -> bool:
     """Return whether this process made the file; whoever comes second fails to."""
-    partial = path.with_name(f"{path.name}.{me.pid}.{os.urandom(4).hex()}")
+    partial = _hidden(path)
     try:
         with on_this_machine(place):
             partial.write_text(json.dumps(asdict(me)))
@@ -227,7 +228,7 @@ def _made(path: Path, me: Owner) -> bool:
 
 def _discard(path: Path, owner: Owner) -> bool:
     """Remove the file of a dead owner; of two that try, one removes it and the other nothing else."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    aside = _hidden(path)
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -237,6 +238,11 @@ def _discard(path: Path, owner: Owner) -> bool:
         return False
     aside.unlink()
     return True
+
+
+def _hidden(path: Path) -> Path:
+    """Return a hidden name for an owner file for a moment; where this process is killed then, `sweep` clears it."""
+    return leftovers.partial_of(path.with_name(f"{path.name}.{os.urandom(4).hex()}"))
 
 
 def _read(path: Path) -> Owner | None:

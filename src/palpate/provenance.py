@@ -14,7 +14,7 @@ from palpate import __version__
 from palpate.content_digest import digest as digest
 from palpate.leftovers import partial_of, replaced_of
 from palpate.machine_failures import make_parent, on_this_machine
-from palpate.receipt import sign
+from palpate.receipt import drop_receipt_of_others, sign
 
 _STACK = ("numpy", "scipy", "dolfinx-solver-complex", "mpi4py", "pydicom", "highdicom", "nibabel", "SimpleITK", "h5py")
 
@@ -57,6 +57,8 @@ def atomic_files(*paths: Path) -> Iterator[tuple[Path, ...]]:
                 make_parent(final)
                 partials.append(partial_of(final))
             yield tuple(partials)
+            for final, partial in zip(finals, partials, strict=True):
+                drop_receipt_of_others(final, partial)
             _take_names(partials, finals)
             for final in finals:
                 sign(final, final)

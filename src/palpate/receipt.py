@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from typing import Any
 from palpate.bounded_read import read_bounded
 from palpate.content_digest import Content, content_of, digest, state_of
 from palpate.errors import InputError
+from palpate.folder_walk import walk_folder
 from palpate.launcher import launcher_rank
+from palpate.leftovers import partial_of
 from palpate.program import Program
 from palpate.progress import say
 
@@ -28,10 +31,11 @@ ORDER = "PALPATE_RECEIPT"
 NAME = ".receipt.json"
 """Name of the receipt in an output folder."""
 _OUTPUT = "output"
+_FILES = "files"
 
 type Receipt = Mapping[str, Any]
-"""Receipt as it is stored: "made_by", "contents" of the inputs by role, and "from", the receipts of the inputs by
-role."""
+"""Receipt as it is stored: "made_by", "contents" of the inputs by role and of the "output", "from", the receipts of
+the inputs by role, and "files", the relative names of the files that the step wrote into an output folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Order:
         makers: orders that make inputs, by the role of the input, for the inputs that the workflow itself makes.
         beside: further files that the step writes together with a file, each with a receipt of its own.
         requested: resources that the workflow reserved for the step, by Snakemake's names. They decide nothing.
+        final: whether no later step reads the output folder, so that it is out of date where a file in it was changed.
+            A folder that later steps read may be corrected by hand.
     """
 
     command: str
@@ -57,6 +63,7 @@ class Order:
     makers: Mapping[str, Order] = field(default_factory=dict)
     beside: tuple[Path, ...] = ()
     requested: Mapping[str, float] = field(default_factory=dict)
+    final: bool = False
 
     def to_json(self) -> str:
         """Return the text of the variable PALPATE_RECEIPT, which leaves out the makers."""
@@ -68,6 +75,7 @@ class Order:
             "frozen": {str(path): content for path, content in self.frozen.items()},
             "beside": [str(path) for path in self.beside],
             "requested": dict(self.requested),
+            "final": self.final,
         }
         return json.dumps(said)
 
@@ -85,7 +93,14 @@ class Order:
             beside = tuple(Path(path) for path in said["beside"])
             made_by, reserved = dict(said["made_by"]), dict(said.get("requested", {}))
             return cls(
-                str(said["command"]), Path(said["output"]), inputs, made_by, frozen, beside=beside, requested=reserved
+                str(said["command"]),
+                Path(said["output"]),
+                inputs,
+                made_by,
+                frozen,
+                beside=beside,
+                requested=reserved,
+                final=bool(said.get("final", False)),
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             advice = "Unset the variable; only the workflow uses it."
@@ -134,15 +149,19 @@ class UpToDate:
             if self._maker_changed(maker, receipt["from"].get(role)):
                 return "earlier-step"
         given = dict(order.inputs)
-        if _OUTPUT in receipt["contents"] and path is not None:
-            given[_OUTPUT] = (order.output,)
-        if given.keys() != receipt["contents"].keys() - ({_OUTPUT} if path is None else set()):
+        if given.keys() != receipt["contents"].keys() - {_OUTPUT}:
             return "inputs"
+        if _OUTPUT in receipt["contents"] and path is not None and (order.final or not order.output.is_dir()):
+            given[_OUTPUT] = _written_files(order.output, receipt)
         contents = dict(receipt["contents"])
         for role, paths in given.items():
             before = contents[role]
-            if not all(one.exists() for one in paths) or (before.settled and before.state == self._state_of(paths)):
+            if not all(one.exists() for one in paths):
+                if role == _OUTPUT:
+                    return role
                 continue  # an input that is missing was judged by its maker's receipt
+            if before.settled and before.state == self._state_of(paths):
+                continue
             contents[role] = content_of(paths)
             if contents[role].digest != before.digest:
                 return role if role == _OUTPUT else f"input-{role}"
@@ -221,15 +240,16 @@ def sign(partial: Path, output: Path) -> None:
     order, contents = _begun[0].order, dict(_begun[0].contents)
     if Path(output).resolve() not in [one.resolve() for one in (order.output, *order.beside)]:
         return
-    if partial.is_file():
-        contents[_OUTPUT] = content_of([partial])
+    files = _files_in(partial) if partial.is_dir() and order.final else ()
+    if partial.is_file() or order.final:
+        contents[_OUTPUT] = content_of([partial / name for name in files] if partial.is_dir() else [partial])
     told = "so that this step runs again next time"
     if not all(_untouched(contents[role], paths) for role, paths in order.inputs.items()):
         say(f"an input changed while it was read, {told}")
     elif not _same_program(order):
         say(f"the program changed while it ran, {told}")
     else:
-        receipt = {"made_by": order.made_by, "contents": contents, "from": _begun[0].receipts}
+        receipt = {"made_by": order.made_by, "contents": contents, "from": _begun[0].receipts, _FILES: files}
         _write(partial / NAME if partial.is_dir() else _path(output), receipt)
 
 
@@ -244,9 +264,19 @@ def is_as_received(output: Path) -> bool | None:
     return None if written is None else bool(written.digest == digest(output))
 
 
-def drop_foreign_receipt(output: Path) -> None:
-    """Remove the receipt beside a file that a command has just written, if it is about an earlier file."""
-    if is_as_received(output) is False:
+def drop_receipt_of_others(output: Path, partial: Path) -> None:
+    """Remove the receipt beside a file that is about to be replaced, unless it describes the new file as well.
+
+    A process that is killed between the rename and `sign` would otherwise leave a new file beside the receipt of the
+    earlier one, which looks like a file that somebody edited.
+
+    Args:
+        output: the file; it need not exist.
+        partial: the new file under its temporary name.
+    """
+    receipt = _read(_path(output))
+    written = None if receipt is None else receipt["contents"].get(_OUTPUT)
+    if written is not None and written.digest != digest(partial):
         _path(output).unlink(missing_ok=True)
 
 
@@ -259,6 +289,16 @@ def _change_beside(order: Order) -> str | None:
         if path.exists() and (kept := is_as_received(path)) is not True:
             return "receipt" if kept is None else _OUTPUT
     return None
+
+
+def _files_in(folder: Path) -> tuple[str, ...]:
+    """Return the relative names of all files in a folder that a step has just filled, but for hidden ones."""
+    return tuple(one.name.as_posix() for one in walk_folder(folder) if not one.left_out)
+
+
+def _written_files(output: Path, receipt: Receipt) -> tuple[Path, ...]:
+    """Return the files of an output that its receipt describes: what else lies in a folder is somebody's own."""
+    return tuple(output / name for name in receipt[_FILES]) if output.is_dir() else (output,)
 
 
 def _untouched(before: Content, paths: Sequence[Path]) -> bool:
@@ -296,16 +336,20 @@ def _read_raw(path: Path) -> Receipt | None:
 
 def _parsed(raw: Receipt) -> Receipt:
     contents = {str(role): Content(**one) for role, one in raw["contents"].items()}
-    return {"made_by": dict(raw["made_by"]), "contents": contents, "from": dict(raw["from"])}
+    files = tuple(str(name) for name in raw.get(_FILES, ()))
+    return {"made_by": dict(raw["made_by"]), "contents": contents, "from": dict(raw["from"]), _FILES: files}
 
 
 def _write(path: Path, receipt: Receipt) -> None:
     """Write a receipt as a whole; one that cannot be written costs only that the step runs again."""
     contents = {role: asdict(one) for role, one in receipt["contents"].items()}
-    text = json.dumps({"made_by": dict(receipt["made_by"]), "contents": contents, "from": dict(receipt["from"])})
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    kept = {"made_by": dict(receipt["made_by"]), "contents": contents, "from": dict(receipt["from"])}
+    text = json.dumps({**kept, _FILES: list(receipt[_FILES])})
+    partial = partial_of(path)
     try:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         say(f"the receipt of this step cannot be written ({error.strerror})")

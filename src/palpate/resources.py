@@ -12,6 +12,7 @@ import resource
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Final, Protocol
 
 from palpate.bounded_read import read_bounded
 from palpate.launcher import launcher_rank
+from palpate.leftovers import partial_of
 from palpate.progress import detail, duration_text
 from palpate.receipt import requested
 
@@ -163,12 +165,15 @@ def note_use(output: Path) -> None:
         f" {max(one.peak_memory_mb for one in used.ranks):.0f} MB at most"
     )
     path = record_path(output)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial = partial_of(path)
     try:
         partial.write_text(json.dumps({KEY: used.as_record()}) + "\n", encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
         detail(f"the record of the resources used cannot be written ({error.strerror})")
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def record_path(output: Path) -> Path:

@@ -81,6 +81,20 @@ def test_living_writer_keeps_its_files(tmp_path: Path) -> None:
     assert _names(tmp_path) == before
 
 
+def test_process_that_nobody_has_asked_after_has_ended(tmp_path: Path) -> None:
+    """In a container without an init it keeps its number for ever, and with it the lock of a killed workflow."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    who = owner(process.pid)
+    assert leftovers.has_ended(who) is False
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it ends, and stays
+    assert leftovers.has_ended(who) is True
+    _fill(tmp_path / f".partial-{who}-mre")
+    sweep(tmp_path)
+    assert not _names(tmp_path)
+    process.wait()
+
+
 def test_number_of_a_process_that_another_one_has_now(tmp_path: Path) -> None:
     """Process numbers come again; a process that began at another time is another one."""
     machine, process, start = owner(os.getpid()).split("-")
@@ -105,6 +119,19 @@ def test_other_machines_are_left_alone_for_days(name: str, tmp_path: Path) -> No
     os.utime(hidden, (DAYS_AGO, DAYS_AGO))
     sweep(tmp_path)
     assert not _names(tmp_path)
+
+
+def test_owner_that_a_jumping_clock_makes_old_keeps_its_files(tmp_path: Path) -> None:
+    """Where the clock jumps by weeks, or two machines disagree, all that another one writes now looks abandoned."""
+    hidden, owned = _fill(tmp_path / f".partial-{ELSEWHERE}-7-7-mre"), tmp_path / ".owner-mre.json"
+    owned.write_text(f'{{"who": "{ELSEWHERE}-7-7"}}')
+    for path in (hidden / "map", hidden, owned):
+        os.utime(path, (DAYS_AGO, DAYS_AGO))
+    sweep(tmp_path)
+    assert hidden.exists()
+    owned.write_text(f'{{"who": "{ELSEWHERE}-8-8"}}')  # another run has watched it for long enough, and taken over
+    sweep(tmp_path)
+    assert not hidden.exists()
 
 
 def test_other_hidden_names_are_not_ours(dead: str, tmp_path: Path) -> None:

@@ -149,6 +149,23 @@ def test_output_without_receipt_is_made_again(order: Order) -> None:
     assert _change(order) == "receipt"
 
 
+def test_final_folder_is_as_it_was_written(order: Order) -> None:
+    """No later step reads it and would notice damage; an added note is no damage, a lost file is."""
+    final = replace(order, final=True)
+    _carry_out(final)
+    assert _change(final) is None
+    made = order.output / "map"
+    made.with_name("notes.txt").write_text("mine")
+    assert _change(final) is None
+    made.write_text("stifF")
+    assert _change(final) == "output"
+    assert _change(order) is None  # later steps read it: a correction by hand
+    made.write_text("stiff")
+    assert _change(final) is None
+    made.unlink()
+    assert _change(final) == "output"
+
+
 def test_missing_output_is_no_change(order: Order) -> None:
     """Snakemake sees itself what is missing."""
     assert _change(order) is None

@@ -46,24 +46,31 @@ def _sentences(printed: str) -> list[str]:
 
 
 @pytest.mark.long
-def test_job_elsewhere_refuses_another_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("edited", "what"), [("sessions.tsv", "the table of sessions"), ("study.yaml", "the configuration")]
+)
+def test_job_elsewhere_refuses_another_choice(edited: str, what: str, tmp_path: Path) -> None:
     """Jobs of a cluster read configuration and table when they begin, maybe days after somebody edited these.
 
     The step that ran before the edit is kept, the one after it refuses, and the workflow goes on once it is started
     again, with what it finds then.
     """
-    table = write_study(tmp_path)
+    write_study(tmp_path)
+    (tmp_path / "study.yaml").write_text("mesh: {zone_width_mm: 30.0}\n")
     workflow = Workflow(CHECKOUT, tmp_path, (EXECUTOR,))
-    process = _start(workflow, "--executor", "elsewhere", "-j1", "--latency-wait", "5")
+    given = "--configfile", "study.yaml"
+    process = _start(workflow, "--executor", "elsewhere", "-j1", "--latency-wait", "5", *given)
     (tmp_path / "go-ingest").touch()
     _wait_for((tmp_path / SESSION / "wavefield").exists, process)
-    table.write_text(table.read_text() + "more\t01\tfield\t\n")
+    more = {"sessions.tsv": "more\t01\tfield\t\n", "study.yaml": "report: {viewer: false}\n"}
+    with (tmp_path / edited).open("a") as file:
+        file.write(more[edited])
     (tmp_path / "go-mesh").touch()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1, printed
-    assert [line for line in _sentences(printed) if "the table of sessions: found other choices" in line]
+    assert [line for line in _sentences(printed) if f"{what}: found other choices" in line]
     assert not (tmp_path / MESH).exists()
-    assert set(workflow.planned(MESH)) == {("mesh", "box")}
+    assert set(workflow.planned(MESH, *given)) == {("mesh", "box")}
 
 
 def test_second_workflow_gets_one_sentence(tmp_path: Path) -> None:

@@ -93,6 +93,17 @@ def test_contents_and_settings_decide(checkout: Path, study: Path) -> None:
     assert plan["mesh", "box"] == set()
 
 
+def test_a_step_runs_a_second_time_for_the_same_reason(checkout: Path, study: Path) -> None:
+    """Snakemake keeps checksums of what a job read, and would not see the second of two changes of one setting."""
+    target = "results/sub-box/ses-01/wavefield"
+    workflow = Workflow(checkout, study)
+    done = workflow.run(target, config=["ingest={'density_kg_m3': 1010.0}"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "settings" in done.stdout + done.stderr
+    plan = workflow.planned(target, config=["ingest={'density_kg_m3': 1020.0}"])
+    assert plan == {("ingest", "box"): {"settings"}}
+
+
 def test_outputs_by_other_hands(checkout: Path, study: Path) -> None:
     """A step that was run by hand, with other settings, must not pass for the workflow's.
 

@@ -14,6 +14,7 @@ from collections import namedtuple
 from dataclasses import astuple, replace
 from hashlib import sha256
 from importlib import import_module
+from uuid import uuid4
 
 from snakemake.iocontainers import Wildcards
 
@@ -25,7 +26,10 @@ from palpate.program import Program
 from palpate.receipt import Order, UpToDate
 from palpate.run_lock import lock_results
 
+# Steps whose output folder no later step reads.
+FINAL = {"maps", "derived", "overlay", "forecast_dicom"}
 MARKS = Path(".snakemake", "out-of-date")
+THIS_START = uuid4().hex
 STARTED_WITH = "PALPATE_STARTED_WITH"
 Step = namedtuple(
     "Step",
@@ -162,7 +166,7 @@ def new_order(name, wildcards):
     }
     table = {settings.sessions: frozen["table"]} if name == "tumour" else {}
     output, *beside = [Path(path.format(**wildcards)) for path in (step.output, *step.beside)]
-    return Order(step.command, output, inputs, made_by, table, makers, tuple(beside))
+    return Order(step.command, output, inputs, made_by, table, makers, tuple(beside), final=name in FINAL)
 
 
 def clock_of(path):
@@ -172,10 +176,14 @@ def clock_of(path):
 
 
 def mark(reason, output):
-    """Make an empty file that is newer than an output; its name is the reason why the output is made again."""
+    """Make a file that is newer than an output; its name is the reason why the output is made again.
+
+    Each start writes another text: Snakemake keeps checksums of the inputs of small size that a job had, and a newer file
+    of the same text is no reason for it. A step would not run a second time for the same reason.
+    """
     path = MARKS / reason
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    path.write_text(THIS_START)
     newest = max(time.time(), *(one.stat().st_mtime + 0.001 for one in (clock_of(output), path)))
     os.utime(path, times=(newest, newest))
     return str(path)

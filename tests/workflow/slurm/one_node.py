@@ -98,6 +98,15 @@ class OneNode:
         self._start("slurmd", ["slurmd", "-D", "-N", "localhost"])
         wait_for(lambda: _said("sinfo", "-h", "-o", "%T").strip() in ("idle", "mixed"), "the node does not become idle")
 
+    @contextmanager
+    def drained(self) -> Iterator[None]:
+        """Take the node out of service as an administrator does: its jobs go on, and no other one starts."""
+        _update_node("State=DRAIN", "Reason=maintenance")
+        try:
+            yield
+        finally:
+            _update_node("State=RESUME")
+
     def stop_node(self) -> None:
         """End the node's daemon, and its jobs with it, as a node that loses its power does."""
         self._end("slurmd")
@@ -162,6 +171,10 @@ def rank_processes(command: str = "palpate invert") -> list[int]:
             number = int(rank[0].partition("=")[2])
             ranks[number] = max(pid, ranks.get(number, 0))  # the worker, which its supervisor has started
     return [ranks[rank] for rank in sorted(ranks)]
+
+
+def _update_node(*changes: str) -> None:
+    subprocess.run(["scontrol", "update", "NodeName=localhost", *changes], check=True)
 
 
 def _of_jobs() -> list[int]:

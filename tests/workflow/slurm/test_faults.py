@@ -159,6 +159,35 @@ def test_lost_node(home: Path, undisturbed: Path, cluster: OneNode) -> None:
     assert bits(home) == bits(undisturbed)
 
 
+def test_drained_node_with_a_queued_job(home: Path, undisturbed: Path, cluster: OneNode) -> None:
+    """The job waits for as long as the maintenance takes, and nothing fails meanwhile."""
+    with cluster.drained():
+        process = start(home)
+        wait_for(lambda: "PENDING" in queue().values(), "the workflow submits nothing")
+        time.sleep(15.0)  # several looks at a job that cannot start
+        assert process.poll() is None
+        assert rank_processes() == []
+    code, printed = ended(process)
+    assert code == 0, printed
+    assert bits(home) == bits(undisturbed)
+
+
+def test_drained_node_with_a_running_job(home: Path, undisturbed: Path, cluster: OneNode) -> None:
+    """A running job goes on to its end; steps after it wait until the node is back."""
+    (home / SESSION / "report.html").unlink()
+    process = start(home, target="all")
+    _ranks()
+    with cluster.drained():
+        wait_for((home / SESSION / "mre").exists, "the job ends with its node", 240.0)
+        wait_for(lambda: "PENDING" in queue().values(), "no step waits", 120.0)
+        assert process.poll() is None
+        assert not (home / SESSION / "report.html").exists()
+    code, printed = ended(process)
+    assert code == 0, printed
+    assert (home / SESSION / "report.html").exists()
+    assert bits(home) == bits(undisturbed)
+
+
 def test_time_limit(home: Path, undisturbed: Path) -> None:
     """A rank that hangs is ended by the time limit, which is what limits any hang."""
     process = start(home, *ONCE, "--set-resources", "invert:runtime=1")
