@@ -26,7 +26,7 @@ from palpate.twin.observation.errors import Field
 from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
 
-FORMAT: Final = "palpate calibration 5"
+FORMAT: Final = "palpate calibration 6"
 """Name and version of the format of the file."""
 _ADVICE: Final = "Make it again with palpate calibrate."
 _DATA_SETS: Final = {"front_error": "straying", "front_error_mm": "front_drift_mm"}

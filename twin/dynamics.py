@@ -23,6 +23,7 @@ from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.space.voxels import Voxels
 from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
+from palpate.twin.front_correction import FrontCorrection, front_correction
 from palpate.twin.outline import Outline
 from palpate.twin.priors import (
     ALPHA,
@@ -81,6 +82,7 @@ class Dynamics:
             where stress does not slow invasion.
         kill_1_g: exposure to one gram of each drug, kg/m3 s: a sensitivity s lets exp(-s times this) of the cells
             survive.
+        fronts: correction of ln D for the width of voxels.
     """
 
     place: Voxels
@@ -93,6 +95,7 @@ class Dynamics:
     drift: Values
     stress: Values
     kill_1_g: Values
+    fronts: FrontCorrection
 
     def start(self, xi: Values) -> tuple[Values, Values]:
         """Return the density u_0 at the first scan and its derivatives by xi, shapes (n,) and (n, size)."""
@@ -127,12 +130,16 @@ class Dynamics:
         return replace(self, stress=patterns[:, :, halo.start : halo.start + halo.own])
 
     def parameters(self, xi: Values, interval: int) -> Parameters:
-        """Return the parameters of the growth model between two scans."""
+        """Return the parameters of the growth model between two scans, with fronts corrected for voxels."""
+        return self.fronts.corrected(self._stressed(xi, interval))
+
+    def _stressed(self, xi: Values, interval: int) -> Parameters:
+        """Return the parameters between two scans under stress, with the diffusivity of tissue without voxels."""
         free = self.unstressed(xi, interval)
         return replace(free, log_diffusivity=free.log_diffusivity - self._slowed(xi, interval))
 
     def unstressed(self, xi: Values, interval: int) -> Parameters:
-        """Return the parameters of the growth model between two scans without stress, with D_0."""
+        """Return the parameters between two scans without stress and correction of fronts, with D_0."""
         drift = float(self.drifts(xi)[interval])
         return growth_parameters(self.unknowns, xi, self.white, self.growth_shapes, self.kill_1_g, drift)
 
@@ -195,11 +202,13 @@ class Dynamics:
                 sensitivities[drug, at] = one.std
                 drug += 1
         by_stiffness = -slowed[:, None] * self.stress[interval, 1:].T
+        # ln D' = ln D + F(ln k - ln D + const.)
+        slope = self.fronts.slope(self._stressed(xi, interval))[:, None]
         return (
-            Directions(numbers, log_d, log_k, log_alpha, sensitivities),
+            Directions(numbers, (1.0 - slope) * log_d + slope * log_k, log_k, log_alpha, sensitivities),
             Directions(changes[:, own.shape_slice()]),
-            Directions(changes[:, own.field_slice()], log_proliferation=self.growth_shapes),
-            Directions(changes[:, own.mode_slice()], log_diffusivity=by_stiffness),
+            Directions(changes[:, own.field_slice()], slope * self.growth_shapes, self.growth_shapes),
+            Directions(changes[:, own.mode_slice()], (1.0 - slope) * by_stiffness),
         )
 
 
@@ -237,7 +246,8 @@ def dynamics(
     drift = brownian(days, settings)
     white = place.from_volume(history.white)
     still = np.zeros((len(models), 1 + unknown.modes, place.space.size))
-    return Dynamics(place, white, part, growth_shapes[own], unknown, days, models, drift, still, kill)
+    fronts = front_correction(history.edges_mm)
+    return Dynamics(place, white, part, growth_shapes[own], unknown, days, models, drift, still, kill, fronts)
 
 
 def slowed(unknown: Unknowns, xi: Values, pattern: Values) -> Values:

@@ -16,7 +16,7 @@ from palpate.imaging.tumour.history_file import read_history
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.calibrate import calibrate as calibrate_history
 from palpate.twin.calibration_file import load_calibration
-from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.forecast.predict import Forecast, predict_days
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
 
 
@@ -74,7 +74,8 @@ def forecast(calibration: Calibration | Path | str, days_after_last_scan: Sequen
     if not isinstance(calibration, Calibration):
         calibration = load_calibration(Path(calibration) / "calibration.h5")
     last = calibration.history.scans[-1].day
-    return tuple(_day(predict(calibration, last + after)) for after in sorted(set(days_after_last_scan)))
+    days = [last + after for after in sorted(set(days_after_last_scan))]
+    return tuple(_day(found) for found in predict_days(calibration, days))
 
 
 def _day(found: Forecast) -> ForecastDay:

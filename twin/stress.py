@@ -26,6 +26,7 @@ from palpate.solvers.growth.mechanics.lattice import box_means, lattice
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import Voxels
+from palpate.twin.front_correction import CorrectedCoupling, FrontCorrection
 from palpate.twin.outline import apparent_density
 from palpate.twin.stiffness import log_stiffness
 from palpate.units import mm_to_m
@@ -118,7 +119,12 @@ def pattern(elastic_system: Mechanics, density: Values, modes: Values) -> Values
 
 
 def followed(
-    elastic_system: Mechanics, slowing: float, model: GrowthModel, parameters: Parameters, density: Values
+    elastic_system: Mechanics,
+    slowing: float,
+    model: GrowthModel,
+    parameters: Parameters,
+    density: Values,
+    fronts: FrontCorrection,
 ) -> tuple[Values, Values]:
     """Grow through an interval with stress renewed on the way; return the mean density and the last. Collective.
 
@@ -126,11 +132,13 @@ def followed(
         elastic_system: elastic system of the tissue.
         slowing: slowing gamma lambda of invasion.
         model: growth model of the interval.
-        parameters: parameters of growth without stress, with D_0.
+        parameters: parameters of growth without stress and correction of fronts, with D_0.
         density: density u at the beginning, at this rank's voxels, shape (n,).
+        fronts: correction of ln D for the width of voxels.
     """
     end = model.observations_s[-1]
-    coupling = replace(elastic_system, pressure=Pressure(LAMBDA_PA, slowing / LAMBDA_PA))
+    plain = replace(elastic_system, pressure=Pressure(LAMBDA_PA, slowing / LAMBDA_PA))
+    coupling = CorrectedCoupling(plain, fronts, parameters)
     moments = (*(share * end for share in MOMENTS), end)
     states = replace(model, observations_s=moments, coupling=coupling).forecast(parameters, density).states
     return np.mean(states[:-1], axis=0), states[-1]

@@ -130,6 +130,27 @@ class GrowthModel:
         kept = tuple(segments) if keep else ()
         return Trajectory(tuple(states), kept, parameters, extremes, run.work.products)
 
+    def observed(self, parameters: Parameters, density: Values) -> Iterator[Values]:
+        """Yield the density at each observation as the run reaches it, shape (n,). Collective.
+
+        A caller that stops after an observation saves the rest of the run, and what it got does not depend on it.
+
+        Args:
+            parameters: parameters of the tumour.
+            density: density u at the beginning, in 0..theta, shape (n,).
+
+        Raises:
+            InputError: there is no tumour, or it exceeds the capacity; an event outside the forecast.
+        """
+        self.demand_tumour(density)
+        run = _Run(self, parameters)
+        for _, operation in run.course(density):
+            if operation is None:
+                self._checked(float(run.density.min(initial=np.inf)), float(run.density.max(initial=-np.inf)))
+                yield run.density
+            else:
+                run.density = operation.apply(run.density)
+
     def tangents(
         self, parameters: Parameters, density: Values, directions: Sequence[Directions]
     ) -> tuple[tuple[Values, ...], tuple[Values, ...]]:

@@ -67,7 +67,8 @@ def coupled_burdens(own: CalibrationProblem, xi: Values) -> Values:
     found = [state.sum()]
     for interval, model in enumerate(own.dynamics.models):
         free = own.dynamics.unstressed(xi, interval)
-        _, state = followed(own.elastic_system, own.dynamics.unknowns.natural(xi, SLOWING), model, free, state)
+        slowing, fronts = own.dynamics.unknowns.natural(xi, SLOWING), own.dynamics.fronts
+        _, state = followed(own.elastic_system, slowing, model, free, state, fronts)
         found.append(state.sum())
     return np.array(found)
 
@@ -181,8 +182,9 @@ def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, C
     density = drawn.density[0].astype(np.float64)
     parameters = replace(own.dynamics.unstressed(xi, 0), log_sensitivities=np.zeros(0))
     slowing = unknown.natural(xi, SLOWING)
-    _, state = followed(elastic_system, slowing, model, parameters, density)
-    _, unslowed = followed(elastic_system, 0.0, model, parameters, density)
+    fronts = own.dynamics.fronts
+    _, state = followed(elastic_system, slowing, model, parameters, density, fronts)
+    _, unslowed = followed(elastic_system, 0.0, model, parameters, density, fronts)
     voxel_ml = EDGE_MM**3 / 1e3
     assert burden[0] == pytest.approx(voxel_ml * state.sum(), rel=0.02)
     assert voxel_ml * unslowed.sum() > 1.05 * burden[0]

@@ -78,7 +78,8 @@ class CalibrationProblem:
         state, _ = own.start(xi)
         patterns = np.zeros_like(self.stress.patterns)
         for interval, model in enumerate(own.models):
-            mean, state = followed(self.elastic_system, slowing, model, own.unstressed(xi, interval), state)
+            free = own.unstressed(xi, interval)
+            mean, state = followed(self.elastic_system, slowing, model, free, state, own.fronts)
             patterns[interval] = pattern(self.elastic_system, mean, modes)
         return self.under(replace(self.stress, patterns=patterns))
 

@@ -1,13 +1,14 @@
 """Forecast of the density of tumour cells on a later day.
 
-Every draw of the posterior grows on from the last scan. Its rate drifts further, as ln k is a Brownian motion. The
-front model error grows further too and is applied at the end: logit u + eta |grad logit u| with the displacement eta.
+Every draw of the posterior grows on from the last scan. Its rate drifts further, as ln k is a Brownian motion
+(twin.forecast.future). The front model error, a Brownian motion too, is applied on the days that are asked for:
+logit u + eta |grad logit u| with the displacement eta.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -17,25 +18,14 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.solvers.growth.model import GrowthModel
-from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
-from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
-from palpate.twin.growth_field import growth_shapes
+from palpate.twin.forecast.future import Future
 from palpate.twin.lattice import nearest_in
-from palpate.twin.priors import SLOWING, drugs
-from palpate.twin.stress import elastic, followed, pattern
-from palpate.units import days_to_s, mm_to_m
 
 type Values = NDArray[np.float64]
 type Look = Callable[[int, float, Values], None]
 """Function that gets the number of a draw, a day and the draw's density on it, shape (n,)."""
 
-DRIFT_DAYS: Final = 50.0
-"""Longest time for which the drift of ln k is taken as constant, days."""
-STEP_S: Final = days_to_s(1.0)
-"""Longest time step, s: scans and treatments are on whole days, so that a look at days on the way changes no step."""
 _TINY: Final = 1e-12
 
 
@@ -133,8 +123,7 @@ def predict(
 ) -> Forecast:
     """Forecast a later day. Collective.
 
-    Each draw has random numbers of its own, in an order in which those of an earlier day come first, so that a draw
-    meets the same chances on the way to any day.
+    Draw i on a day is the same, to the last bit on one rank, whichever other days are asked for.
 
     Args:
         calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
@@ -146,113 +135,56 @@ def predict(
     Raises:
         InputError: the day is not after the last scan.
     """
-    history, settings = calibration.history, calibration.settings
+    (found,) = predict_days(calibration, (day,), comm, on_the_way=on_the_way, look=look)
+    return found
+
+
+def predict_days(
+    calibration: Calibration,
+    days: Sequence[float],
+    comm: MPI.Comm = MPI.COMM_SELF,
+    *,
+    on_the_way: Sequence[float] = (),
+    look: Look | None = None,
+) -> tuple[Forecast, ...]:
+    """Forecast several days in one run; each equals what `predict` finds for it. Collective.
+
+    Args:
+        calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
+        days: days of the forecasts, counted from the first scan, ascending and after the last scan.
+        comm: ranks to share the voxels.
+        on_the_way: days before the last of them on which `look` is called too.
+        look: function that is called with each draw's density on those days and on `days`, in order.
+
+    Raises:
+        InputError: a day is not after the last scan.
+    """
+    history = calibration.history
     last = history.scans[-1].day
-    if not last < day < np.inf:
+    if not all(last < day < np.inf for day in days):
+        wrong = next(day for day in days if not last < day < np.inf)
         raise InputError(
             "forecast",
-            found=f"day {day:g}",
+            found=f"day {wrong:g}",
             expected=f"a day after the last scan, which was on day {last:g}",
             advice="Ask for a later day.",
         )
-    future = _Future(calibration, comm)
-    pieces = max(1, int(np.ceil((day - last) / DRIFT_DAYS)))
-    days = np.linspace(last, day, pieces + 1)
-    future.stress(days)
-    found = []
-    for number in range(len(calibration.draws.xi)):
-        rng = np.random.default_rng([settings.seed, 1, number])
-        for one, density in future.advanced(number, days, on_the_way, rng):
+    stops = sorted({*days, *(day for day in on_the_way if last < day < days[-1])})
+    future = Future(calibration, stops[-1], comm)
+    phi = calibration.field.at(np.argwhere(history.tissue) * history.edges_mm)
+    nearest = nearest_in(history.tissue, history.edges_mm)
+    by_model_mm, by_voxels_mm = future.front_errors_mm(stops)
+    count = len(calibration.draws.xi)
+    found = {day: np.empty((count, len(phi)), dtype=np.float32) for day in days}
+    for number in range(count):
+        for at, (day, grown) in enumerate(zip(stops, future.advanced(number, stops), strict=True)):
+            away_mm = phi @ by_model_mm[at, number] + by_voxels_mm[at, number]
+            density = with_front_error(grown, away_mm, history, nearest)
             if look is not None:
-                look(number, one, density)
-        found.append(density.astype(np.float32))
-    return Forecast(day, np.stack(found), calibration)
-
-
-class _Future:
-    """Model after the last scan, and what changes from draw to draw."""
-
-    def __init__(self, calibration: Calibration, comm: MPI.Comm) -> None:
-        whole = calibration.history
-        self._calibration, self._history, self._settings = calibration, whole, calibration.settings
-        self._place = voxels(whole.tissue, mm_to_m(whole.edges_mm), comm)
-        self._white = self._place.from_volume(whole.white)
-        self._names = drugs(whole)
-        self._kill_1_g = kills_1_g(self._names, self._settings)
-        self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
-        points = np.argwhere(whole.tissue) * whole.edges_mm
-        self._phi = calibration.field.at(points)
-        halo = self._place.space.halo
-        self._rates = growth_shapes(calibration.history, calibration.settings)[halo.start : halo.start + halo.own]
-        self._nearest = nearest_in(whole.tissue, whole.edges_mm)
-        self._stress: tuple[Values, ...] = ()
-
-    def stress(self, days: Values) -> None:
-        """Find the stress of each piece of the future, along what the most probable tumour will do. Collective.
-
-        Args:
-            days: between which the pieces lie.
-        """
-        known, xi = self._calibration.stress, self._calibration.mode
-        if known is None:
-            return
-        halo, unknown = self._place.space.halo, self._calibration.unknowns
-        elastic_system = elastic(self._history, self._settings, self._place, known.log_moduli[0])
-        slowing = unknown.natural(xi, SLOWING)
-        own = slice(halo.start, halo.start + halo.own)
-        density = np.clip(self._calibration.draws.density[:, own].mean(axis=0, dtype=np.float64), 0.0, 1.0)
-        half = brownian([*(scan.day for scan in self._history.scans), *days[1:]], self._settings)
-        past = xi[unknown.drift_slice()]
-        drifts = half[len(past) :, : len(past)] @ past
-        found = []
-        for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
-            model = self._model((float(first), float(until)))
-            mean, density = followed(elastic_system, slowing, model, self._unstressed(xi, float(drift)), density)
-            found.append(pattern(elastic_system, mean, known.log_moduli[1:])[:, own])
-        self._stress = tuple(found)
-
-    def _model(self, span: tuple[float, float]) -> GrowthModel:
-        return interval_model(self._place, self._events, self._names, span, self._settings)
-
-    def advanced(
-        self, number: int, days: Values, on_the_way: Sequence[float], rng: np.random.Generator
-    ) -> Iterator[tuple[float, Values]]:
-        """Yield one draw's density on days on the way and on the last of the days, with each day."""
-        drawn = self._calibration.draws
-        xi, layout = drawn.xi[number], self._calibration.unknowns
-        fresh = drawn.front_error_mm[number] * rng.standard_normal(drawn.front_error.shape[1])
-        drifts = self._drifts(xi, days, rng)
-        state = self._place.space.halo
-        own = slice(state.start, state.start + state.own)
-        density = np.clip(drawn.density[number, own].astype(np.float64), 0.0, 1.0)
-        for piece, drift in enumerate(drifts):
-            parameters = self._unstressed(xi, float(drift))
-            if self._stress:
-                log_d = parameters.log_diffusivity - slowed(layout, xi, self._stress[piece])
-                parameters = replace(parameters, log_diffusivity=log_d)
-            first, last = float(days[piece]), float(days[piece + 1])
-            stops = [*(day for day in on_the_way if first < day < last), last]
-            seconds = tuple(days_to_s(day - first) for day in stops)
-            model = replace(self._model((first, last)), observations_s=seconds, step_s=STEP_S)
-            states = model.forecast(parameters, density).states
-            density = states[-1]
-            wanted = {*on_the_way, float(days[-1])}
-            for day, one in zip(stops, states, strict=True):
-                if day in wanted:
-                    step = np.sqrt((day - days[0]) / CENTURY_DAYS)
-                    away_mm = self._phi @ (drawn.front_error[number] + step * fresh)
-                    yield day, with_front_error(state.gathered(one), away_mm, self._history, self._nearest)
-
-    def _unstressed(self, xi: Values, drift: float) -> Parameters:
-        """Return the parameters of a draw where no stress slows growth."""
-        return growth_parameters(self._calibration.unknowns, xi, self._white, self._rates, self._kill_1_g, drift)
-
-    def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
-        """Return the b of each piece of the future, given the past's."""
-        past = [scan.day for scan in self._history.scans]
-        half = brownian([*past, *days[1:]], self._settings)
-        known = xi[self._calibration.unknowns.drift_slice()]
-        return np.asarray(half[len(known) :] @ np.concatenate([known, rng.standard_normal(len(days) - 1)]))
+                look(number, day, density)
+            if day in found:
+                found[day][number] = density
+    return tuple(Forecast(day, found[day], calibration) for day in days)
 
 
 def with_front_error(

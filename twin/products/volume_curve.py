@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import Dynamics, dynamics
-from palpate.twin.forecast.predict import Forecast, predict, present, shares_above
+from palpate.twin.forecast.predict import Forecast, predict_days, present, shares_above
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
 from palpate.twin.outline import outline
@@ -120,14 +120,13 @@ def forecast_with_curve(calibration: Calibration, days: Sequence[float]) -> tupl
     Returns:
         The forecast of each day, and the rows of the curve, the first of which is the day of the last scan.
     """
-    found, ahead = VolumeCurve(calibration), []
+    found = VolumeCurve(calibration)
     now = present(calibration)
     for number, density in enumerate(now.densities):
         found.look(number, now.day, density.astype(np.float64))
-    for first, last in pairwise((now.day, *days)):
-        between = days_between(first, last)
-        ahead.append(predict(calibration, last, on_the_way=between, look=found.look))
-    return ahead, found.rows()
+    between = [day for first, last in pairwise((now.day, *days)) for day in days_between(first, last)]
+    ahead = predict_days(calibration, days, on_the_way=between, look=found.look)
+    return list(ahead), found.rows()
 
 
 def _dynamics(calibration: Calibration) -> Dynamics:
