@@ -2,7 +2,7 @@
 
 as_planned/, <schedule>/    a folder of palpate forecast each
 difference.tsv              paired differences from as_planned: schedule, day, quantity, mean, std, lower, upper
-difference.json             the same with intervals of 50 to 95 %, number of draws, schedules, and effects from priors alone
+difference.json             the same with more intervals, number of draws, schedules, and effects from priors alone
 """
 
 from __future__ import annotations
