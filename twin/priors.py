@@ -154,7 +154,7 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
         _log(WHITE_TO_GREY, settings.white_to_grey),
     ]
     if history.irradiations:
-        single.append(_log(ALPHA, settings.alpha_1_gy))
+        single.append(alpha_prior(settings))
     single += [kill_prior(drug, settings) for drug in drugs(history)]
     if settings.mechanics:
         single.append(_log(SLOWING, settings.stress_slowing))
@@ -172,6 +172,15 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
 def drugs(history: TumourHistory) -> tuple[str, ...]:
     """Return the names of the drugs that were given, in alphabetical order."""
     return tuple(sorted({dose.drug for dose in history.drug_doses}))
+
+
+def alpha_prior(settings: TwinSettings) -> Unknown:
+    """Return the prior of the radiosensitivity alpha.
+
+    Args:
+        settings: settings of the twin.
+    """
+    return _log(ALPHA, settings.alpha_1_gy)
 
 
 def kill_prior(drug: str, settings: TwinSettings) -> Unknown:

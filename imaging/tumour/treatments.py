@@ -22,7 +22,7 @@ Paths are relative to the table.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -110,9 +110,28 @@ def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[
     Raises:
         InputError: the file is unreadable, a column is missing, unknown or doubled, or a cell is impossible.
     """
+    return treatment_rows([(f"{table}, line {line}", line, cells) for line, cells in _lines(table)], table, drugs)
+
+
+def treatment_rows(
+    lines: Sequence[tuple[str, int, Mapping[str, str]]], table: Path, drugs: Collection[str] | None = None
+) -> tuple[TreatmentRow, ...]:
+    """Check lines of treatments.
+
+    Args:
+        lines: place in errors, number, and cells by column of each line.
+        table: file that the lines come from; paths in them are relative to its folder.
+        drugs: names that the configuration knows; None to take any.
+
+    Returns:
+        Lines in order of their dates. Lines of one day keep their order.
+
+    Raises:
+        InputError: a column is unknown, or a cell is impossible.
+    """
     events = []
-    for line, cells in _lines(table):
-        where = f"{table}, line {line}"
+    for where, line, cells in lines:
+        _demand_known(where, cells)
         kind = cells.get("kind", "").lower()
         if kind not in get_args(Kind.__value__):
             expected = ", ".join(get_args(Kind.__value__))
@@ -145,6 +164,13 @@ def _lines(table: Path) -> Rows:
     if any(row.get("recommended_by", "") not in _EMPTY for _, row in rows):
         say("treatments: the column recommended_by is not used by this version")
     return [(number, {name: "" if cell in _EMPTY else cell for name, cell in row.items()}) for number, row in rows]
+
+
+def _demand_known(where: str, cells: Mapping[str, str]) -> None:
+    for name in cells:
+        if name not in (*REQUIRED, *OPTIONAL):
+            expected = f"one of {', '.join((*REQUIRED, *OPTIONAL))}"
+            raise InputError(where, found=f"{name[:30]!r}", expected=expected, advice="Correct the name.")
 
 
 def _demand_no_strays(where: str, kind: str, cells: Mapping[str, str]) -> None:

@@ -1,0 +1,130 @@
+"""Output folder of forecasts under several schedules.
+
+as_planned/, <schedule>/    a folder of palpate forecast each
+difference.tsv              paired differences from as_planned: schedule, day, quantity, mean, std, lower, upper
+difference.json             the same with more intervals, number of draws, schedules, and effects from priors alone
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from palpate.outputs import claim_folder
+from palpate.progress import say
+from palpate.provenance import versions
+from palpate.quality_warning import QualityWarning
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.products.figures import intervals
+from palpate.twin.products.forecast_folder import write_forecast
+from palpate.twin.scenario.schedule import Schedule
+from palpate.twin.scenario.what_if import Course, PairedDifference, courses_of, differences
+
+COLUMNS: Final = ("schedule", "day", "quantity", "mean", "std", "lower", "upper")
+"""Columns of difference.tsv."""
+
+
+def what_if_into(
+    calibration: Calibration,
+    schedules: Sequence[Schedule],
+    after_days: Sequence[float],
+    out: Path,
+    *,
+    displacement: bool = False,
+) -> list[PairedDifference]:
+    """Forecast a patient as planned and under other schedules, and write the folder.
+
+    Args:
+        calibration: calibration of the tumour; nothing is calibrated again.
+        schedules: schedules, each in place of the planned one.
+        after_days: days after the last scan.
+        out: folder to create, or to replace where palpate wrote it.
+        displacement: whether the displacement of tissue is forecast under each schedule too.
+
+    Returns:
+        The paired differences from the planned schedule.
+
+    Raises:
+        InputError: a schedule cannot be applied, a day is not after the last scan, or the folder holds somebody else's
+            files.
+    """
+    target = claim_folder(out, "forecast", {f"schedule {at}": one.path for at, one in enumerate(schedules, start=1)})
+    courses = courses_of(calibration, schedules)
+    found: list[PairedDifference] = []
+    with target.owned(), target.writing() as partial:
+        planned: Sequence[Any] = ()
+        for course in courses:
+            say(f"schedule {course.name}")
+            folder = partial / course.name
+            folder.mkdir()
+            ahead = write_forecast(folder, course.calibration, after_days, displacement=displacement)
+            if course is courses[0]:
+                planned = ahead
+            else:
+                found += differences(planned, ahead, course.name)
+        (partial / "difference.tsv").write_text(difference_table(found), encoding="utf-8")
+        record = _record(calibration, courses, schedules, found)
+        (partial / "difference.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+def difference_table(found: Sequence[PairedDifference]) -> str:
+    """Return the lines of difference.tsv; lower and upper are the ends of the 95 % interval.
+
+    Args:
+        found: paired differences.
+    """
+    lines = ["\t".join(COLUMNS)]
+    for one in found:
+        lower, upper = np.quantile(one.values, [0.025, 0.975])
+        numbers = (float(one.values.mean()), float(one.values.std(ddof=1)), float(lower), float(upper))
+        told = "\t".join(f"{value:.5g}" for value in numbers)
+        lines.append(f"{one.schedule}\t{one.day:g}\t{one.quantity}\t{told}")
+    return "\n".join(lines) + "\n"
+
+
+def prior_warning(course: Course) -> QualityWarning | None:
+    """Return a warning of effects that come from priors alone; None where there are none.
+
+    Args:
+        course: the patient under one schedule.
+    """
+    if not course.from_prior:
+        return None
+    named = ", ".join(name.removeprefix("kill:") for name in course.from_prior)
+    return QualityWarning(
+        "effect-from-prior",
+        f"Under {course.name} the effect of {named} is the population's: this patient never had the treatment.",
+        "Read the interval as one of patients in general; a scan under the treatment would tell.",
+    )
+
+
+def _record(
+    calibration: Calibration,
+    courses: Sequence[Course],
+    schedules: Sequence[Schedule],
+    found: Sequence[PairedDifference],
+) -> dict[str, object]:
+    warnings = [warning for course in courses if (warning := prior_warning(course)) is not None]
+    for warning in warnings:
+        say(f"WARNING: {warning}")
+    return {
+        "subject": calibration.history.subject,
+        "model": "lattice",
+        "units": {"volumes": "mL", "days": "since the first scan"},
+        "reference": courses[0].name,
+        "draws": len(calibration.draws.xi),
+        "schedules": [one.settings.model_dump(mode="json", by_alias=True) for one in schedules],
+        "differences": [
+            {"schedule": one.schedule, "day": one.day, "quantity": one.quantity}
+            | intervals(one.values)
+            | {"probability_less": float(np.mean(one.values < 0.0))}
+            for one in found
+        ],
+        "warnings": [one.as_record() for one in warnings],
+        "versions": versions(),
+    }
