@@ -86,7 +86,10 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ),
     ("tumour",): (Row("file", {"sessions": "table", "stiffness": "folder", "key": "file"}, ("--subject", "01")),),
     ("calibrate",): (Row("folder", {"history": "file"}),),
-    ("forecast",): (Row("folder", {"calibration": "folder", "mesh": "folder", "parameters": "file"}),),
+    ("forecast",): (
+        Row("folder", {"calibration": "folder", "mesh": "folder", "parameters": "file"}),
+        Row("folder", {"calibration": "folder", "do": "file"}),
+    ),
     ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder", "anatomy": "folder"}),),
     ("prior", "learn"): (Row("file", {"calibrations": "folder"}),),
     ("prior", "pool"): (Row("file", {"priors": "file"}),),

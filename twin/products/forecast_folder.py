@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.files.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_label_mesh
-from palpate.outputs import OutputFolder, claim_folder
+from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.renamed import old_keys, record_text
@@ -76,14 +76,25 @@ def forecast_into(
         place = None
         if mesh is not None and comm.rank == 0:
             place = meshed_lattice(calibration.history, read_label_mesh(mesh), mesh)
-        found = _forecast_of(calibration, after_days, comm)
+        found = forecast_of_days(calibration, after_days, comm)
         gather_use(comm)
-        return _write(target, found, after_days, place) if comm.rank == 0 else []
+        if comm.rank != 0:
+            return []
+        with target.writing() as partial:
+            return write_forecast(partial, found, after_days, place)
 
 
 @dataclass(frozen=True, slots=True)
-class _ForecastOfDays:
-    """Forecast of some days: densities, curve of volumes in past and future, and displacements."""
+class ForecastOfDays:
+    """Forecast of some days.
+
+    Attributes:
+        calibration: calibration of the tumour.
+        ahead: densities of each day.
+        curve_past: volumes day by day of the past, as rows.
+        curve_ahead: volumes day by day from the last scan on, as rows.
+        moved: displacement of tissue; None where it is not forecast.
+    """
 
     calibration: Calibration
     ahead: list[Forecast]
@@ -92,20 +103,44 @@ class _ForecastOfDays:
     moved: MassEffectOverTime | None
 
 
-def _forecast_of(calibration: Calibration, after_days: Sequence[float], comm: MPI.Comm) -> _ForecastOfDays:
-    """Forecast some days. Collective."""
+def forecast_of_days(
+    calibration: Calibration,
+    after_days: Sequence[float],
+    comm: MPI.Comm = MPI.COMM_SELF,
+    *,
+    displacement: bool = True,
+) -> ForecastOfDays:
+    """Forecast some days. Collective.
+
+    Args:
+        calibration: calibration of the tumour.
+        after_days: days after the last scan.
+        comm: ranks to share the draws.
+        displacement: whether the displacement of tissue is forecast too.
+
+    Raises:
+        InputError: a day is not after the last scan.
+    """
     history = calibration.history
     last = history.scans[-1].day
     ahead, curve = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
     past = past_curve(calibration, comm)
     say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
-    return _ForecastOfDays(calibration, ahead, past, curve, mass_effect(calibration, ahead, comm))
+    moved = mass_effect(calibration, ahead, comm) if displacement else None
+    return ForecastOfDays(calibration, ahead, past, curve, moved)
 
 
-def _write(
-    target: OutputFolder, found_days: _ForecastOfDays, after_days: Sequence[float], place: MeshedLattice | None
+def write_forecast(
+    partial: Path, found_days: ForecastOfDays, after_days: Sequence[float], place: MeshedLattice | None = None
 ) -> list[dict[str, object]]:
-    """Write the folder, which is this run's alone, and return its rows."""
+    """Write the files of a forecast into a folder, and return its rows.
+
+    Args:
+        partial: empty folder.
+        found_days: forecast of some days.
+        after_days: those days, after the last scan.
+        place: tetrahedra on which the forecast is written too; None for voxels only.
+    """
     calibration, moved, curve_ahead = found_days.calibration, found_days.moved, found_days.curve_ahead
     history = calibration.history
     for warning in basis_warnings(calibration):
@@ -114,39 +149,38 @@ def _write(
     last = history.scans[-1].day
     rows: list[dict[str, object]] = []
     curve = {"past": found_days.curve_past, "forecast": curve_ahead}
-    with target.writing() as partial:
-        for number, found in enumerate(found_days.ahead):
-            _write_maps(partial, found)
-            if place is not None:
-                meshes.append(write_on_mesh(partial, f"{_stem(found)}_mesh", place, found))
-            rows.append(_figures(found))
-            if moved is not None:
-                _write_displacement(partial, found, moved.ahead[number])
-                additional = moved.ahead[number].means_mm - moved.now.means_mm
-                rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
-            say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
-        rests_on = basis(calibration)
-        record = {
-            "subject": history.subject,
-            "basis": str(rests_on),
-            "given": calibration.given,
-            "units": {"volumes": "mL", "displacements": "mm", "days": "since the first scan"},
-            "last_scan_day": last,
-            "forecast": rows,
-            "curve": curve,
-            "mass_effect": None if moved is None else _mass_effect(calibration, moved),
-            "meshes": meshes,
-            "left_out": _beyond(calibration, last + max(after_days)),
-            "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration))],
-            "versions": versions(),
-        }
-        (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
-        (partial / "forecast.tsv").write_text(_table(rows, rests_on), encoding="utf-8")
-        days = [*curve["past"], *curve_ahead[1:]]
-        (partial / "curve.tsv").write_text(_table(days, rests_on), encoding="utf-8")
-        write_past(calibration, partial)
-        write_dose(calibration, last + max(after_days), partial)
-        _write_sidecars(partial, rests_on)
+    for number, found in enumerate(found_days.ahead):
+        _write_maps(partial, found)
+        if place is not None:
+            meshes.append(write_on_mesh(partial, f"{_stem(found)}_mesh", place, found))
+        rows.append(_figures(found))
+        if moved is not None:
+            _write_displacement(partial, found, moved.ahead[number])
+            additional = moved.ahead[number].means_mm - moved.now.means_mm
+            rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
+        say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
+    rests_on = basis(calibration)
+    record = {
+        "subject": history.subject,
+        "basis": str(rests_on),
+        "given": calibration.given,
+        "units": {"volumes": "mL", "displacements": "mm", "days": "since the first scan"},
+        "last_scan_day": last,
+        "forecast": rows,
+        "curve": curve,
+        "mass_effect": None if moved is None else _mass_effect(calibration, moved),
+        "meshes": meshes,
+        "left_out": _beyond(calibration, last + max(after_days)),
+        "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration))],
+        "versions": versions(),
+    }
+    (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
+    (partial / "forecast.tsv").write_text(_table(rows, rests_on), encoding="utf-8")
+    days = [*curve["past"], *curve_ahead[1:]]
+    (partial / "curve.tsv").write_text(_table(days, rests_on), encoding="utf-8")
+    write_past(calibration, partial)
+    write_dose(calibration, last + max(after_days), partial)
+    _write_sidecars(partial, rests_on)
     return rows
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from mpi4py import MPI
 
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
+from palpate.resources import gather_use
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.products.figures import intervals
-from palpate.twin.products.forecast_folder import write_forecast
+from palpate.twin.products.forecast_folder import forecast_of_days, write_forecast
 from palpate.twin.scenario.schedule import Schedule
 from palpate.twin.scenario.what_if import Course, PairedDifference, courses_of, differences
 
@@ -33,16 +36,18 @@ def what_if_into(
     schedules: Sequence[Schedule],
     after_days: Sequence[float],
     out: Path,
+    comm: MPI.Comm = MPI.COMM_SELF,
     *,
     displacement: bool = False,
 ) -> list[PairedDifference]:
-    """Forecast a patient as planned and under other schedules, and write the folder.
+    """Forecast a patient as planned and under other schedules, and write the folder. Collective.
 
     Args:
         calibration: calibration of the tumour; nothing is calibrated again.
         schedules: schedules, each in place of the planned one.
         after_days: days after the last scan.
         out: folder to create, or to replace where palpate wrote it.
+        comm: ranks to share the draws; the first one writes.
         displacement: whether the displacement of tissue is forecast under each schedule too.
 
     Returns:
@@ -54,21 +59,26 @@ def what_if_into(
     """
     target = claim_folder(out, "forecast", {f"schedule {at}": one.path for at, one in enumerate(schedules, start=1)})
     courses = courses_of(calibration, schedules)
-    found: list[PairedDifference] = []
-    with target.owned(), target.writing() as partial:
-        planned: Sequence[Any] = ()
+    with target.owned() if comm.rank == 0 else nullcontext():
+        forecasts = []
         for course in courses:
             say(f"schedule {course.name}")
-            folder = partial / course.name
-            folder.mkdir()
-            ahead = write_forecast(folder, course.calibration, after_days, displacement=displacement)
-            if course is courses[0]:
-                planned = ahead
-            else:
-                found += differences(planned, ahead, course.name)
-        (partial / "difference.tsv").write_text(difference_table(found), encoding="utf-8")
-        record = _record(calibration, courses, schedules, found)
-        (partial / "difference.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            forecasts.append(forecast_of_days(course.calibration, after_days, comm, displacement=displacement))
+        gather_use(comm)
+        planned = forecasts[0].ahead
+        found = [
+            one
+            for course, ahead in zip(courses[1:], forecasts[1:], strict=True)
+            for one in differences(planned, ahead.ahead, course.name)
+        ]
+        if comm.rank == 0:
+            with target.writing() as partial:
+                for course, ahead in zip(courses, forecasts, strict=True):
+                    (partial / course.name).mkdir()
+                    write_forecast(partial / course.name, ahead, after_days)
+                (partial / "difference.tsv").write_text(difference_table(found), encoding="utf-8")
+                record = _record(calibration, courses, schedules, found)
+                (partial / "difference.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return found
 
 

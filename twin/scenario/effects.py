@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.calibration.calibrate import NORMAL_95, Calibration
 from palpate.twin.priors import ALPHA, KILL, Unknown, alpha_prior, drugs, kill_prior
 from palpate.twin.state_space.chances import Chances
 
@@ -57,8 +57,10 @@ def _with_unknown(calibration: Calibration, one: Unknown) -> Calibration:
     xi = np.insert(drawn.xi, at, chances.normals(f"effect {one.name}", 0), axis=1)
     covariance = np.insert(np.insert(calibration.covariance, at, 0.0, axis=0), at, 0.0, axis=1)
     covariance[at, at] = 1.0
+    bounds = np.insert(calibration.bounds, at, (-NORMAL_95, 0.0, NORMAL_95), axis=1)
     return replace(
         calibration,
+        quantiles=bounds,
         unknowns=replace(layout, single=(*layout.single[:at], one, *layout.single[at:])),
         mode=np.insert(calibration.mode, at, 0.0),
         covariance=covariance,
@@ -72,6 +74,7 @@ def _without_unknown(calibration: Calibration, name: str) -> Calibration:
     at = layout.names.index(name)
     return replace(
         calibration,
+        quantiles=np.delete(calibration.bounds, at, axis=1),
         unknowns=replace(layout, single=(*layout.single[:at], *layout.single[at + 1 :])),
         mode=np.delete(calibration.mode, at),
         covariance=np.delete(np.delete(calibration.covariance, at, axis=0), at, axis=1),

@@ -148,19 +148,22 @@ class Schedule:
                 expected="date, or days since the first scan",
                 advice="Add it.",
             )
-        when = row["date"]
-        if isinstance(when, str):
-            try:
-                when = datetime.date.fromisoformat(when)
-            except ValueError as error:
-                raise InputError(
-                    f"{self.path}, {where}",
-                    found=f"date {when[:30]!r}",
-                    expected="a day like 2026-03-31, or days since the first scan",
-                    advice="Write year, month and day as ISO 8601 does.",
-                ) from error
+        stated = row["date"]
+        when = _dated(f"{self.path}, {where}", stated) if isinstance(stated, str) else stated
         date = base + datetime.timedelta(days=self._day(when, where))
         return {name: _text(cell) for name, cell in row.items() if name != "date"} | {"date": date.isoformat()}
+
+
+def first_scan_date(text: str | None) -> datetime.date | None:
+    """Return the date of the first scan that a user states; None where nobody does.
+
+    Args:
+        text: ISO 8601 date, or None.
+
+    Raises:
+        InputError: the text is no date.
+    """
+    return None if text is None else _dated("--first-scan", text)
 
 
 def read_schedule(path: Path, first: datetime.date | None = None) -> Schedule:
@@ -177,6 +180,18 @@ def read_schedule(path: Path, first: datetime.date | None = None) -> Schedule:
         advice = "Name the YAML file of a schedule (docs/what-if.md)."
         raise InputError(path, found="no such file", expected="a schedule", advice=advice)
     return Schedule(path, parse_settings(ScheduleSettings, str(path)), first)
+
+
+def _dated(where: str, text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            where,
+            found=f"date {text[:30]!r}",
+            expected="a day like 2026-03-31, or days since the first scan",
+            advice="Write year, month and day as ISO 8601 does.",
+        ) from error
 
 
 def _text(cell: Cell) -> str:

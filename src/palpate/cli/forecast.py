@@ -33,6 +33,19 @@ def forecast(
             "model with them, without calibration and intervals; others are the prior's medians."
         ),
     ] = None,
+    do: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Schedule (YAML or JSON) in place of the planned treatment; repeat for each. The folder then holds a "
+            "forecast for each schedule and difference.tsv."
+        ),
+    ] = None,
+    first_scan: Annotated[
+        str | None, typer.Option(help="Date of the first scan (ISO), for schedules with dates in place of days.")
+    ] = None,
+    displacement: Annotated[
+        bool, typer.Option("--displacement", help="With --do: forecast displacement (mm) under each schedule, too.")
+    ] = False,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,
     ranks: Annotated[
         int | None, typer.Option(min=1, help="Number of MPI ranks that must be connected; refuse any other number.")
@@ -45,8 +58,9 @@ def forecast(
     scan. Intervals of 50, 80, 90 and 95 % are in forecast.tsv and forecast.json. With --mesh, density (mean, standard
     deviation, 5 and 95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView),
     keeping the mass. A forecast from one scan is marked "population, not this patient"; one with --parameters is marked
-    "given rates, not this patient". The command runs alone or under mpiexec -n N: the ranks share the draws, and the
-    result does not depend on N.
+    "given rates, not this patient". With --do the same draws meet every schedule with the same chances, and
+    difference.tsv holds paired differences from the planned treatment (mL); nothing is calibrated again. The command
+    runs alone or under mpiexec -n N: the ranks share the draws, and the result does not depend on N.
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
@@ -55,7 +69,11 @@ def forecast(
     chosen = parse_settings(ForecastSettings, settings)
     if after_days:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after_days}))
-    claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh, "parameters": parameters})
+    inputs = {"calibration": calibration, "mesh": mesh, "parameters": parameters}
+    claim_folder(out, "forecast", inputs | {f"schedule {at}": path for at, path in enumerate(do or (), start=1)})
+    if do:
+        _what_if(calibration, do, first_scan, chosen.days_after_last_scan, out, displacement=displacement, ranks=ranks)
+        return
     from palpate.solvers.ranks import all_ranks
     from palpate.twin.products.forecast_folder import forecast_into
 
@@ -81,3 +99,23 @@ def _given(source: Path, parameters: Path) -> Calibration:
     if source.is_file():
         return forward_from_history(read_history(source), given, parameters)
     return forward_from_calibration(_calibrated(source), given, parameters)
+
+
+def _what_if(
+    folder: Path,
+    do: list[Path],
+    first_scan: str | None,
+    after_days: tuple[float, ...],
+    out: Path,
+    *,
+    displacement: bool,
+    ranks: int | None,
+) -> None:
+    """Forecast under schedules."""
+    from palpate.solvers.ranks import all_ranks
+    from palpate.twin.products.what_if_folder import what_if_into
+    from palpate.twin.scenario.schedule import first_scan_date, read_schedule
+
+    first = first_scan_date(first_scan)
+    schedules = [read_schedule(path, first) for path in do]
+    what_if_into(_calibrated(folder), schedules, after_days, out, all_ranks(ranks), displacement=displacement)
