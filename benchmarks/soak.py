@@ -45,7 +45,7 @@ HANDLES_GOAL: Final = "<= 1"
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class SoakCourse:
     """Memory and open files of a process after each session.
 
     Attributes:
@@ -57,8 +57,8 @@ class Course:
     handles: tuple[int, ...]
 
 
-def _course(states: Sequence[ProcessState]) -> Course:
-    return Course(tuple(one.memory_mb for one in states), tuple(one.handles for one in states))
+def _course(states: Sequence[ProcessState]) -> SoakCourse:
+    return SoakCourse(tuple(one.memory_mb for one in states), tuple(one.handles for one in states))
 
 
 def _now() -> ProcessState:
@@ -67,7 +67,7 @@ def _now() -> ProcessState:
     return state
 
 
-def through_the_door(given: tuple[Path, int]) -> Course:
+def through_the_door(given: tuple[Path, int]) -> SoakCourse:
     """Read, invert and save wave fields in this process.
 
     Args:
@@ -88,7 +88,7 @@ def through_the_door(given: tuple[Path, int]) -> Course:
     return _course(states)
 
 
-def looked_at(given: tuple[Path, int]) -> Course:
+def looked_at(given: tuple[Path, int]) -> SoakCourse:
     """Make the page of a study again and again in this process.
 
     Args:
@@ -102,7 +102,7 @@ def looked_at(given: tuple[Path, int]) -> Course:
     return _course(states)
 
 
-def of_engine(lives: Sequence[Sequence[EngineSample]]) -> Course:
+def of_engine(lives: Sequence[Sequence[EngineSample]]) -> SoakCourse:
     """Return the state of an engine after each session, of the run in which it finished most of them.
 
     Args:
@@ -131,7 +131,7 @@ def engine_run(out: Path, wavefield: Path, sessions: int, ranks: int) -> Path:
     return study.home
 
 
-def rows_of(name: str, course: Course) -> list[Row]:
+def rows_of(name: str, course: SoakCourse) -> list[Row]:
     """Return the figures of one long-running part.
 
     Args:
@@ -190,7 +190,7 @@ def main() -> None:
     write_record("soak", rows, published="none", notes=notes, seconds=seconds, out=record)
 
 
-def kept(name: str, run: Callable[[tuple[Path, int]], Course], given: tuple[Path, int], out: Path) -> Course:
+def kept(name: str, run: Callable[[tuple[Path, int]], SoakCourse], given: tuple[Path, int], out: Path) -> SoakCourse:
     """Return the course of a part: that of an earlier run with this folder, or of a new process.
 
     Args:
@@ -199,7 +199,7 @@ def kept(name: str, run: Callable[[tuple[Path, int]], Course], given: tuple[Path
         given: argument of the function.
         out: folder of the benchmark.
     """
-    return scored_once(name, lambda _name, _out: in_processes(run, [given], 1)[0], Course, out)
+    return scored_once(name, lambda _name, _out: in_processes(run, [given], 1)[0], SoakCourse, out)
 
 
 if __name__ == "__main__":

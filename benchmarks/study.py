@@ -59,9 +59,9 @@ class Plans:
     """CPU time of plans of equal sessions, seconds.
 
     Attributes:
-        new_s: of sessions that have not begun.
-        copied_s: of finished sessions, the first time after they were copied.
-        finished_s: of finished sessions.
+        new_s: plan of sessions that have not begun.
+        copied_s: plan of finished sessions, the first time after they were copied.
+        finished_s: plan of finished sessions.
     """
 
     new_s: float

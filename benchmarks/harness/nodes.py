@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 ADDRESSES: Final = MappingProxyType({"node-1": "192.0.2.1", "node-2": "192.0.2.2"})
-"""Address of each node by its name: of the network that is kept for documents (RFC 5737)."""
+"""Address of each node by its name; the network is the one that is kept for documents (RFC 5737)."""
 SCRATCH: Final = "/dev/shm"
 _HEAD: Final = "192.0.2.10"
 _OWN: Final = ("--net", "--uts", "--ipc", "--mount", "--pid")

@@ -110,7 +110,7 @@ def count_calls(traces: Mapping[int, str], program: str) -> int:
     A process that was started without a program of its own counts as the program that started it.
 
     Args:
-        traces: what strace wrote about each thread, by its number.
+        traces: lines that strace wrote about each thread, by its number.
         program: word that the command of the program contains.
     """
     parents = {

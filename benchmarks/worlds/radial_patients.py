@@ -70,7 +70,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Ball:
+class SphericalTumour:
     """Tumour of the rung `radial`; follows palpate.twin.state_space.model.Model."""
 
     settings: TwinSettings = field(default_factory=TwinSettings)
@@ -162,7 +162,7 @@ class Ball:
 class BallScan:
     """Scan of a ball: radii of both volumes, logarithm of the burden, density in the middle."""
 
-    model: Ball
+    model: SphericalTumour
     stream: str = "scan"
     quantities: tuple[str, ...] = ("enhancing radius mm", "infiltrated radius mm", "ln burden", "central density")
 
@@ -214,7 +214,7 @@ def patient(seed: int, number: int) -> RadialPatient:
 
 
 def _drawn(rng: np.random.Generator) -> RadialPatient | None:
-    model = Ball()
+    model = SphericalTumour()
     first = float(rng.integers(14, 25))
     begin = first + float(rng.integers(4, 15))
     weekdays = np.array([begin + 7 * (i // 5) + i % 5 for i in range(30)])

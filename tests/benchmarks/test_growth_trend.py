@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from harness.goals import judge
 from harness.growth_trend import growth
-from soak import MEMORY_GOAL, SESSIONS, Course, rows_of
+from soak import MEMORY_GOAL, SESSIONS, SoakCourse, rows_of
 
 
 def test_a_leak_misses_the_goal() -> None:
     """A file that stays open after each session, and 0.2 MB with it, must be found beneath noise of 1 MB."""
     noise = np.random.default_rng(1).normal(size=SESSIONS)
-    leak = Course(tuple(300.0 + 0.2 * np.arange(SESSIONS) + noise), tuple(range(10, 10 + SESSIONS)))
+    leak = SoakCourse(tuple(300.0 + 0.2 * np.arange(SESSIONS) + noise), tuple(range(10, 10 + SESSIONS)))
     verdicts = [row.verdict for row in rows_of("door", leak) if row.goal]
     assert len(verdicts) == 2
     assert all(verdict.startswith("missed") for verdict in verdicts)
@@ -22,7 +22,7 @@ def test_a_flat_course_meets_the_goal() -> None:
     """Memory that only fluctuates, and a warm-up of 50 MB in the first sessions, are no growth."""
     noise = np.random.default_rng(1).normal(size=SESSIONS)
     warm_up = 50.0 * np.minimum(np.arange(SESSIONS) / 20.0, 1.0)
-    flat = Course(tuple(300.0 + warm_up + noise), (10,) * SESSIONS)
+    flat = SoakCourse(tuple(300.0 + warm_up + noise), (10,) * SESSIONS)
     assert {row.verdict for row in rows_of("door", flat) if row.goal} == {"met"}
 
 

@@ -316,7 +316,7 @@ def test_spoilt_tumour_is_refused(what: str, study: Path) -> None:
 
 def test_command_refuses_with_one_sentence(study: Path, palpate_inside: Callable[..., object]) -> None:
     """The same through the command line: exit code 2, one sentence, no file."""
-    CASES["one date only"][0](study)
+    CASES["dates equal"][0](study)
     done = palpate_inside("tumour", study / "sessions.tsv", "--subject", "07", "--out", study / "history.h5")
     assert done.code == 2  # type: ignore[attr-defined]
     assert "Traceback" not in done.printed  # type: ignore[attr-defined]

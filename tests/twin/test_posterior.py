@@ -167,7 +167,7 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
         return sums
 
     monkeypatch.setattr("palpate.twin.calibration.posterior.objective", off(objective))
-    monkeypatch.setattr("palpate.twin.calibration.draws.logsumexp", off(logsumexp))
+    monkeypatch.setattr("palpate.twin.clocks.lattice_fit.logsumexp", off(logsumexp))
     settings = SETTINGS.model_copy(update={"max_iterations": 6, "draws": 8})
     own = problem(settings, comm)
     shared = Still(own.dynamics, own.observations, own.front_error_mm, comm=comm)

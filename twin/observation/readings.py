@@ -80,7 +80,9 @@ class Reading:
         return share, slope / (inside * (1.0 - inside)), -one.std * slope
 
 
-def readings(history: TumourHistory, block_mm: float, steepness: float) -> tuple[tuple[Reading, ...], ...]:
+def readings(
+    history: TumourHistory, block_mm: float, steepness: float = STEEPNESS["independent"]
+) -> tuple[tuple[Reading, ...], ...]:
     """Return the readings of every scan.
 
     Args:

@@ -25,7 +25,7 @@ from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.products.figures import intervals
 from palpate.twin.products.forecast_folder import forecast_of_days, write_forecast
 from palpate.twin.scenario.schedule import Schedule
-from palpate.twin.scenario.what_if import Course, PairedDifference, courses_of, differences
+from palpate.twin.scenario.what_if import PairedDifference, ScheduledPatient, courses_of, differences
 
 COLUMNS: Final = ("schedule", "day", "quantity", "mean", "std", "lower", "upper")
 """Columns of difference.tsv."""
@@ -97,7 +97,7 @@ def difference_table(found: Sequence[PairedDifference]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def prior_warning(course: Course) -> QualityWarning | None:
+def prior_warning(course: ScheduledPatient) -> QualityWarning | None:
     """Return a warning of effects that come from priors alone; None where there are none.
 
     Args:
@@ -115,7 +115,7 @@ def prior_warning(course: Course) -> QualityWarning | None:
 
 def _record(
     calibration: Calibration,
-    courses: Sequence[Course],
+    courses: Sequence[ScheduledPatient],
     schedules: Sequence[Schedule],
     found: Sequence[PairedDifference],
 ) -> dict[str, object]:

@@ -27,7 +27,7 @@ AS_PLANNED: Final = "as_planned"
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class ScheduledPatient:
     """Patient under one schedule.
 
     Attributes:
@@ -58,7 +58,7 @@ class PairedDifference:
     values: Values
 
 
-def courses_of(calibration: Calibration, schedules: Sequence[Schedule]) -> tuple[Course, ...]:
+def courses_of(calibration: Calibration, schedules: Sequence[Schedule]) -> tuple[ScheduledPatient, ...]:
     """Return the patient as planned and under each schedule.
 
     Args:
@@ -69,7 +69,7 @@ def courses_of(calibration: Calibration, schedules: Sequence[Schedule]) -> tuple
         InputError: two schedules have one name, or one cannot be applied.
     """
     names = [AS_PLANNED]
-    found = [Course(AS_PLANNED, calibration)]
+    found = [ScheduledPatient(AS_PLANNED, calibration)]
     for one in schedules:
         if one.name.casefold() in (name.casefold() for name in names):
             raise InputError(
@@ -80,7 +80,7 @@ def courses_of(calibration: Calibration, schedules: Sequence[Schedule]) -> tuple
             )
         names.append(one.name)
         history = one.applied(calibration.history)
-        found.append(Course(one.name, under(calibration, history), new_effects(calibration, history)))
+        found.append(ScheduledPatient(one.name, under(calibration, history), new_effects(calibration, history)))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.twin.products.figures import QUANTITIES
 from palpate.twin.trust.heldout import HeldoutSubject, subject_of
-from palpate.twin.trust.shift import FEWEST, Shift, compare
+from palpate.twin.trust.shift import FEWEST, PatientShift, compare
 
 type Values = NDArray[np.float64]
 
@@ -24,7 +24,9 @@ _LEAST_ML: Final = 0.05
 """Volume that is added before a logarithm, mL: a tumour that has vanished has one, too."""
 
 
-def shift_between(reference: Sequence[HeldoutSubject], others: Sequence[HeldoutSubject], seed: int = 1) -> Shift | None:
+def shift_between(
+    reference: Sequence[HeldoutSubject], others: Sequence[HeldoutSubject], seed: int = 1
+) -> PatientShift | None:
     """Return how subjects differ from a reference; None where either group has fewer than FEWEST.
 
     Outcomes are the growth of ln of the visible volume, and its rank among the draws of the forecast.

@@ -18,7 +18,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.twin.trust.forecast_scores import LEVELS, GroupScore
 from palpate.twin.trust.heldout import HeldoutSubject, grouped, held_out, remembered, why_left_out
-from palpate.twin.trust.shift import Shift
+from palpate.twin.trust.shift import PatientShift
 
 HELDOUT: Final = FileKind("verify heldout", "scores on hidden scans", (".json",), json_kind("subjects", "groups"))
 """Kind of the record."""
@@ -77,7 +77,7 @@ def heldout_study(results: Path, settings: TwinSettings, facts: dict[str, Partic
     return HeldoutStudy(tuple(subjects), left_out, grouped(subjects, facts))
 
 
-def heldout_text(study: HeldoutStudy, settings: TwinSettings, shift: Shift | None = None) -> str:
+def heldout_text(study: HeldoutStudy, settings: TwinSettings, shift: PatientShift | None = None) -> str:
     """Return the record.
 
     Args:

@@ -40,7 +40,7 @@ _RIDGE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class PatientShift:
     """Comparison of two groups of patients.
 
     Attributes:
@@ -85,7 +85,7 @@ class Shift:
 
 def compare(
     names: tuple[str, ...], reference: tuple[Values, Values], others: tuple[Values, Values], seed: int
-) -> Shift:
+) -> PatientShift:
     """Compare patients with those of a reference.
 
     Args:
@@ -116,7 +116,7 @@ def compare(
     if inside.sum() >= FEWEST:
         rest = (v - expected_u)[inside] / spread
         label = min(1.0, 2 * permuted((y - expected_x) / spread, rest, rng))
-    return Shift(min(1.0, 2 * covariate), label, names[furthest], float(apart[furthest]))
+    return PatientShift(min(1.0, 2 * covariate), label, names[furthest], float(apart[furthest]))
 
 
 def permuted(a: Values, b: Values, rng: np.random.Generator) -> float:

@@ -3,15 +3,8 @@
 import os
 
 from palpate.cluster.problem_size import sizes_of_mesh
-from palpate.cluster.requests import (
-    inversion_cores,
-    inversion_minutes,
-    output_mb,
-    rank_mb,
-    ranks_of,
-    twin_rank_mb,
-    twin_ranks,
-)
+from palpate.cluster.requests import inversion_cores, inversion_minutes, output_mb, rank_mb
+from palpate.cluster.requests import ranks_of, twin_rank_mb, twin_ranks
 
 DRAWS = {"draws": settings.inversion.samples}
 LAUNCHED_BY = "PALPATE_LAUNCHER"

@@ -19,7 +19,7 @@ ALL_PLANNED: Final = "all_planned"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
-class Moved(Section):
+class MovedTreatments(Section):
     """Treatments of one day that take place on another."""
 
     from_: When = Field(alias="from")
@@ -29,7 +29,7 @@ class Moved(Section):
     """Date, or day since the first scan, on which they take place."""
 
 
-class Scaled(Section):
+class ScaledTreatments(Section):
     """Treatments of one day whose doses are multiplied."""
 
     date: When
@@ -51,10 +51,10 @@ class ScheduleSettings(Section):
     drop: Literal["all_planned"] | tuple[When, ...] = ()
     """Days whose planned treatments are left out, or all_planned."""
 
-    move: tuple[Moved, ...] = ()
+    move: tuple[MovedTreatments, ...] = ()
     """Days whose planned treatments take place on another."""
 
-    scale: tuple[Scaled, ...] = ()
+    scale: tuple[ScaledTreatments, ...] = ()
     """Days whose planned doses are multiplied."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.twin.trust.shift import Shift, compare, permuted
+from palpate.twin.trust.shift import PatientShift, compare, permuted
 
 NAMES = ("voxel_mm", "size_ml", "age")
 Values = NDArray[np.float64]
@@ -21,7 +21,7 @@ def patients(
     return x, y
 
 
-def verdicts(trials: int, count: int, **planted: float) -> list[Shift]:
+def verdicts(trials: int, count: int, **planted: float) -> list[PatientShift]:
     """Comparisons of simulated hospitals with a simulated reference."""
     found = []
     for seed in range(trials):
