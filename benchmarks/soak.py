@@ -175,7 +175,7 @@ def main() -> None:
         home = chosen.engine or engine_run(chosen.out, wavefield, count, chosen.ranks)
         courses["engine"] = of_engine(lives_in(home))
         notes.append(f"engine: {len(courses['engine'].handles)} sessions in its longest run.")
-        one_session = home / "results" / f"sub-{numbered(1)[0]}" / "ses-01"
+        one_session = min((home / "results").glob("sub-*/ses-01/report.html")).parent
     else:
         study = BenchmarkStudy(chosen.out / "one", wavefield, numbered(1))
         study.run(f"-c{chosen.ranks}")

@@ -87,7 +87,7 @@ def block(out: Path, shape: tuple[int, int, int]) -> Block:
 
 
 @dataclass(frozen=True, slots=True)
-class TimedInversion:
+class NodesRun:
     """An inversion on two ranks.
 
     Attributes:
@@ -101,7 +101,7 @@ class TimedInversion:
     cpu_s: float
 
 
-def inverted(launcher: list[str], one: Block, out: Path) -> TimedInversion:
+def inverted(launcher: list[str], one: Block, out: Path) -> NodesRun:
     """Invert a wave field on two ranks.
 
     Args:
@@ -113,7 +113,7 @@ def inverted(launcher: list[str], one: Block, out: Path) -> TimedInversion:
     used = read_use(record_path(out))
     assert used is not None
     files = {path.name: digest(path) for path in sorted(out.iterdir()) if path.name.endswith((".nii.gz", ".h5"))}
-    return TimedInversion(files, tuple(rank.host for rank in used.ranks), used.cpu_s)
+    return NodesRun(files, tuple(rank.host for rank in used.ranks), used.cpu_s)
 
 
 def seconds_after_a_kill(launcher: list[str], one: Block, out: Path) -> float | None:
@@ -147,9 +147,7 @@ def seconds_after_a_kill(launcher: list[str], one: Block, out: Path) -> float | 
     return lasted_s if job.returncode == 137 and not out.exists() else None
 
 
-def rows_of(
-    near: TimedInversion, apart: TimedInversion, beside: int, received_mb: float, lasted_s: float | None
-) -> list[Row]:
+def rows_of(near: NodesRun, apart: NodesRun, beside: int, received_mb: float, lasted_s: float | None) -> list[Row]:
     """Return the figures.
 
     Args:

@@ -10,7 +10,7 @@ from scipy import stats
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class GrowthTrend:
     """Growth of a quantity in a session.
 
     Attributes:
@@ -24,7 +24,7 @@ class Growth:
     upper: float
 
 
-def growth(values: Sequence[float], *, warm_up: float = 0.2, block: int = 5) -> Growth:
+def growth(values: Sequence[float], *, warm_up: float = 0.2, block: int = 5) -> GrowthTrend:
     """Fit a straight line to a quantity after each session.
 
     The first sessions are left out, in which libraries are loaded and caches fill. Blocks of sessions are averaged, and
@@ -52,4 +52,4 @@ def growth(values: Sequence[float], *, warm_up: float = 0.2, block: int = 5) -> 
     alike = min(max(alike, 0.0), 0.9)
     variance = square / (count - 2) / float(sessions @ sessions) * (1.0 + alike) / (1.0 - alike)
     half = float(stats.t.ppf(0.975, count - 2)) * variance**0.5
-    return Growth(slope, slope - half, slope + half)
+    return GrowthTrend(slope, slope - half, slope + half)
