@@ -97,10 +97,10 @@ def test_a_step_runs_a_second_time_for_the_same_reason(checkout: Path, study: Pa
     """Snakemake keeps checksums of what a job read, and would not see the second of two changes of one setting."""
     target = "results/sub-box/ses-01/wavefield"
     workflow = Workflow(checkout, study)
-    done = workflow.run(target, config=["ingest={'density_kg_m3': 1010.0}"])
+    done = workflow.run(target, config=["ingest={'least_wave_snr': 2.0}"])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "settings" in done.stdout + done.stderr
-    plan = workflow.planned(target, config=["ingest={'density_kg_m3': 1020.0}"])
+    plan = workflow.planned(target, config=["ingest={'least_wave_snr': 2.5}"])
     assert plan == {("ingest", "box"): {"settings"}}
 
 
