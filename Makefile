@@ -61,12 +61,14 @@ test: lint pytest mpi
 
 # Each prints its figures beside its goals and leaves its record; none of them decides by the seconds of this machine.
 # Cohorts and whole brains take half an hour to an hour each (docs/benchmarks.md); their short forms are long tests.
+# Faults take about an hour and a half of processor time, with 30 kills of each stage two and a half.
 VERIFIED := damaged_bytes vendors unwrapping false_alarms fifty_signals phantom_box two_nodes
 
 verify: $(READY)
 	$(BIN)/python -m pytest $(DEALT) -m long
 	$(ON_RANKS) -m "mpi and long"
 	for name in $(VERIFIED); do $(BIN)/python benchmarks/$$name.py --out verified/$$name; done
+	$(BIN)/python benchmarks/faults.py --out verified/faults --kills 3
 
 setup: $(READY)
 
