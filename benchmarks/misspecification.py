@@ -200,9 +200,8 @@ def main() -> None:
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)
     rows: list[Row] = []
     for fault in SHORT_FAULTS if chosen.short else FAULTS:
-        table = made(
-            chosen.out / "-".join(["study", *fault.settings]), patients, {"shape": shape, "seed": SEED} | fault.settings
-        )
+        folder = chosen.out / "-".join(["study", *fault.settings])
+        table = made(folder, patients, {"shape": shape, "seed": SEED} | fault.settings, chosen.ranks)
         results = chosen.out / fault.folder
         work = partial(invert_with, fault, table.parent / "scans", results)
         with ThreadPoolExecutor(chosen.ranks) as pool:  # threads only wait for palpate
