@@ -137,10 +137,17 @@ def _void(shape: tuple[int, ...], scan: ForeignScan) -> NDArray[np.bool_]:
 
 
 def _zero_filled(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return images on twice as many voxels in plane, by padding their Fourier series with zeros."""
+    """Return images on twice as many voxels in plane, by padding their Fourier series with zeros.
+
+    A scanner's field of view is wider than the block, so that opposite faces do not meet: the block goes on beyond its
+    faces as its mirror image, which is cut off again.
+    """
     x, y = values.shape[:2]
-    shift = np.exp(-0.5j * np.pi * np.add.outer(fft.fftfreq(x), fft.fftfreq(y)))  # new voxels lie in pairs in the old
-    series = fft.fft2(values, axes=(0, 1)) * shift.reshape(x, y, *(1,) * (values.ndim - 2))
+    mirrored = np.concatenate([values, values[::-1]])
+    mirrored = np.concatenate([mirrored, mirrored[:, ::-1]], axis=1)
+    shift = np.exp(-0.5j * np.pi * np.add.outer(fft.fftfreq(2 * x), fft.fftfreq(2 * y)))  # new voxels lie in pairs
+    series = fft.fft2(mirrored, axes=(0, 1)) * shift.reshape(2 * x, 2 * y, *(1,) * (values.ndim - 2))
     series = fft.fftshift(series, axes=(0, 1))
-    padded = np.pad(series, [(x // 2, x - x // 2), (y // 2, y - y // 2), *[(0, 0)] * (values.ndim - 2)])
-    return np.asarray(fft.ifft2(fft.ifftshift(padded, axes=(0, 1)), axes=(0, 1)) * 4.0)
+    padded = np.pad(series, [(x, x), (y, y), *[(0, 0)] * (values.ndim - 2)])
+    filled = fft.ifft2(fft.ifftshift(padded, axes=(0, 1)), axes=(0, 1)) * 4.0
+    return np.asarray(filled[: 2 * x, : 2 * y])
