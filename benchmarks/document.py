@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness.goals import figure
+from palpate.records.goals import figure
 from harness.record import Row, columns
 
 from palpate.provenance import atomic_file

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.goals import figure, judge
+from palpate.records.goals import figure, judge
 from harness.machine import machine
 
 from palpate.provenance import atomic_file, revision, versions

@@ -19,6 +19,7 @@ from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, 
 from palpate.imaging.tumour.events import Registrar, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, StiffnessDraws, TumourHistory, TumourScan
+from palpate.imaging.tumour.markers import hypoxia_notes, read_markers
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
@@ -135,8 +136,9 @@ def read_tumour(
         history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
     labels = {one.subject for one in sessions}
     streams, about_streams = read_streams(Path(table), subject, dates[0], history.scans[-1].day, labels)
-    history = replace(history, streams=streams)
-    notes += about_streams
+    markers, about_markers = read_markers(Path(table), subject)
+    history = replace(history, streams=streams, markers=markers)
+    notes += (*about_streams, *about_markers, *hypoxia_notes(history))
     warnings = (*registrar.warnings, *course_warnings(given, tissue.tissue))
     said = tuple(dict.fromkeys([*notes, *registrar.notes]))
     for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):
@@ -246,6 +248,7 @@ def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: 
         maps.drawn,
         offset.astype(np.float32) if offset.any() else None,
         move.uncertainty_mm,
+        None if maps.hypoxia is None else grid.nearest(Volume(maps.hypoxia, maps.affine_mm), move.motion),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from harness.goals import judge
+from palpate.records.goals import judge
 from harness.growth_trend import growth
 from soak import MEMORY_GOAL, SESSIONS, SoakCourse, rows_of
 

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from harness.goals import figure, judge
+from palpate.records.goals import figure, judge
 from harness.record import Row, write_record
 
 from tests.conftest import CHECKOUT

@@ -36,6 +36,7 @@ from palpate.resources import gather_use
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.basis import Basis
 from palpate.twin.basis_of_calibration import basis, basis_warnings
+from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.predict import Forecast
@@ -44,6 +45,7 @@ from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THR
 from palpate.twin.products.on_mesh import MeshedLattice, meshed_lattice, write_on_mesh
 from palpate.twin.products.past_maps import write_dose, write_past
 from palpate.twin.products.volume_curve import forecast_with_curve, past_curve
+from palpate.twin.trust.domain import domain
 
 type Values = NDArray[np.float64]
 
@@ -160,6 +162,9 @@ def write_forecast(
             rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
         say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
     rests_on = basis(calibration)
+    tried = domain(calibration, max(after_days), untried(prior_shifts(history, calibration.settings)))
+    for warning in tried.warnings():
+        say(f"WARNING: {warning}")
     record = {
         "subject": history.subject,
         "basis": str(rests_on),
@@ -171,7 +176,10 @@ def write_forecast(
         "mass_effect": None if moved is None else _mass_effect(calibration, moved),
         "meshes": meshes,
         "left_out": _beyond(calibration, last + max(after_days)),
-        "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration))],
+        "domain": tried.as_record(),
+        "warnings": [
+            one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration), *tried.warnings())
+        ],
         "versions": versions(),
     }
     (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")

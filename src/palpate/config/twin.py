@@ -71,6 +71,10 @@ class TwinSettings(Section):
     alpha_beta_gy: Positive = 10.0
     """Ratio of alpha to beta, Gy; not calibrated."""
 
+    oxygen_enhancement_ratio: Annotated[float, Field(ge=1, le=4)] = 3.0
+    """Dose that kills hypoxic cells over the dose that kills well-supplied ones as well. It acts where a map of hypoxia
+    is given, and nowhere else."""
+
     drugs: dict[str, DrugSettings] = Field(default_factory=lambda: {"temozolomide": TEMOZOLOMIDE})
     """Drugs by name in lower case."""
 
