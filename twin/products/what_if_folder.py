@@ -28,7 +28,7 @@ from palpate.twin.products.forecast_folder import forecast_of_days, write_foreca
 from palpate.twin.scenario.schedule import Schedule
 from palpate.twin.scenario.what_if import PairedDifference, ScheduledPatient, courses_of, differences
 from palpate.twin.trust.domain import domain
-from palpate.twin.trust.tried import demand_tried_horizon
+from palpate.twin.trust.tried import demand_tried_horizon, joined
 
 COLUMNS: Final = ("schedule", "day", "quantity", "mean", "std", "lower", "upper")
 """Columns of difference.tsv."""
@@ -127,7 +127,7 @@ def _record(
     warnings = [warning for course in courses if (warning := prior_warning(course)) is not None]
     unlike = untried(prior_shifts(calibration.history, calibration.settings))
     tried = {course.name: domain(course.calibration, after_days, unlike) for course in courses}
-    warnings += dict.fromkeys(warning for one in tried.values() for warning in one.warnings())
+    warnings += joined(tried.values()).warnings()
     for warning in warnings:
         say(f"WARNING: {warning}")
     return {

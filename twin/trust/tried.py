@@ -9,7 +9,7 @@ named as unknown. Inside a range nothing is proved of a single patient; outside,
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -143,6 +143,16 @@ class Domain:
             ],
             "not_recorded": list(self.not_recorded),
         }
+
+
+def joined(domains: Iterable[Domain]) -> Domain:
+    """Return the facts of several forecasts of one patient, each once.
+
+    Args:
+        domains: domains of at least one forecast.
+    """
+    every = tuple(domains)
+    return Domain(tuple(dict.fromkeys(fact for one in every for fact in one.facts)), every[0].not_recorded)
 
 
 def demand_tried_horizon(after_days: Sequence[float]) -> None:
