@@ -120,6 +120,7 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
         notes=told["notes"],
         went=_went(told),
         domain=_domain(results),
+        next_scan=_next_scan(results),
         biology=[str(one["sentence"]) for one in told.get("prior_shifts", [])],
         dates=_dates(told),
         commit=str(told["versions"].get("commit", ""))[:12],
@@ -296,6 +297,19 @@ def _went(told: Mapping[str, Any]) -> str:
         f"The calibration {end} after {went['iterations']} steps. The misfit is {went['misfit']:.2f} for each of "
         f"{went['data']} data (1 where errors are as assumed). The front model error is "
         f"{told['front_error_mm_per_100_days']:.1f} mm in 100 days."
+    )
+
+
+def _next_scan(results: TwinResults) -> str:
+    """Return what a further scan is expected to tell, in sentences; nothing for older records."""
+    scans = results.forecast.get("next_scan") or []
+    if not scans:
+        return ""
+    listed = ", ".join(f"{100.0 * one['variance_removed']:.0f} % on {results.day_words(one['day'])}" for one in scans)
+    return (
+        f"What the next scan would tell: it is expected to remove this share of the variance of the logarithm of the "
+        f"visible volume forecast for {results.day_words(scans[0]['target_day'])}: {listed}. This holds if the model "
+        "does, for volumes drawn with the contour errors of the settings."
     )
 
 

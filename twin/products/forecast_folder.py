@@ -39,6 +39,7 @@ from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
+from palpate.twin.forecast.next_scan import NextScan
 from palpate.twin.forecast.predict import Forecast
 from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
@@ -96,6 +97,7 @@ class ForecastOfDays:
         curve_past: volumes day by day of the past, as rows.
         curve_ahead: volumes day by day from the last scan on, as rows.
         moved: displacement of tissue; None where it is not forecast.
+        next_scans: expected value of a further scan on some days.
     """
 
     calibration: Calibration
@@ -103,6 +105,7 @@ class ForecastOfDays:
     curve_past: list[dict[str, Any]]
     curve_ahead: list[dict[str, Any]]
     moved: MassEffectOverTime | None
+    next_scans: tuple[NextScan, ...] = ()
 
 
 def forecast_of_days(
@@ -125,11 +128,11 @@ def forecast_of_days(
     """
     history = calibration.history
     last = history.scans[-1].day
-    ahead, curve = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
+    ahead, curve, told = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
     past = past_curve(calibration, comm)
     say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
     moved = mass_effect(calibration, ahead, comm) if displacement else None
-    return ForecastOfDays(calibration, ahead, past, curve, moved)
+    return ForecastOfDays(calibration, ahead, past, curve, moved, told)
 
 
 def write_forecast(
@@ -177,6 +180,7 @@ def write_forecast(
         "meshes": meshes,
         "left_out": _beyond(calibration, last + max(after_days)),
         "domain": tried.as_record(),
+        "next_scan": [one.as_record() for one in found_days.next_scans],
         "warnings": [
             one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration), *tried.warnings())
         ],
