@@ -45,6 +45,8 @@ ENHANCING_ABOVE: Final = "enhancing_above"
 """Name of the unknown: density above which contrast agent is taken up."""
 INFILTRATED_ABOVE: Final = "infiltrated_above"
 """Name of the unknown: density above which FLAIR is bright."""
+BIOPSY: Final = "biopsy"
+"""Kind of the data of biopsies, which have no unknown of their own: they tell the density itself."""
 
 WIDTH_LOG: Final = (-0.5, 0.4)
 """Mean and standard deviation of ln c, the front's width beyond what is visible over that of a free wave in white

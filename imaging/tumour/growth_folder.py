@@ -4,6 +4,7 @@
     adc.nii.gz            with adc.json {"Units": "1e-6 mm2/s", "NoiseStd": 120} if known, and
     roi.nii.gz            0 none, 1 enhancing, 2 non-enhancing (oedema, infiltration), 3 necrotic, 4 cavity
     hypoxia.nii.gz        0..1, share of the cells that are hypoxic; optional
+    biopsies.tsv          densities of cells at points; optional (palpate.imaging.tumour.biopsies)
 
 roi.nii.gz is needed beside adc.nii.gz, because ADC tells cells from free water and not tumour from healthy brain;
 beside cellularity.nii.gz it adds the regions that are seen. All maps of a folder share one grid.
@@ -27,7 +28,8 @@ from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import StoredVolume, Volume, read_stored, read_volume, same_grid
 from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
-from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
+from palpate.imaging.tumour.biopsies import read_biopsies
+from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE, Biopsy
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
 
 CELLULARITY: Final = "cellularity.nii.gz"
@@ -55,6 +57,7 @@ class GrowthMaps:
         notes: assumptions made in reading, in sentences.
         drawn: whether there is a file of regions.
         hypoxia: share of the cells that are hypoxic, shape (i, j, k); None without such a map.
+        biopsies: samples of this date, in its own world.
     """
 
     cellularity: Cellularity
@@ -63,6 +66,7 @@ class GrowthMaps:
     notes: tuple[str, ...] = ()
     drawn: bool = True
     hypoxia: NDArray[np.float64] | None = None
+    biopsies: tuple[Biopsy, ...] = ()
 
 
 def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
@@ -78,7 +82,7 @@ def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
     """
     if not folder.is_dir():
         raise InputError(folder, found="no folder", expected=f"a folder with {CELLULARITY} or {ADC}", advice=_ADVICE)
-    found = _cells(folder, settings)
+    found = replace(_cells(folder, settings), biopsies=read_biopsies(folder))
     return replace(found, hypoxia=read_hypoxia(folder / HYPOXIA, found)) if (folder / HYPOXIA).exists() else found
 
 

@@ -29,6 +29,21 @@ VISIBLE: Final = (ENHANCING, NON_ENHANCING, NECROTIC)
 
 
 @dataclass(frozen=True, slots=True)
+class Biopsy:
+    """Density of tumour cells in a sample of tissue.
+
+    Attributes:
+        point_mm: place of the sample, world RAS, mm.
+        density: density of cells, relative to the capacity theta.
+        std: standard deviation of its error.
+    """
+
+    point_mm: tuple[float, float, float]
+    density: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
 class TumourScan:
     """Images of the tumour on one date.
 
@@ -45,6 +60,7 @@ class TumourScan:
             images: interpolation would flatten peaks and, at the border of what was measured, use one side only.
         misplaced_mm: uncertainty of the registration to the first scan, mm; None where it was not measured.
         hypoxia: share h of the cells that are hypoxic, 0 to 1, shape (i, j, k); None where it was not measured.
+        biopsies: samples of this date, in the world of the first scan.
     """
 
     day: float
@@ -55,6 +71,7 @@ class TumourScan:
     offset: NDArray[np.float32] | None = None
     misplaced_mm: float | None = None
     hypoxia: Values | None = None
+    biopsies: tuple[Biopsy, ...] = ()
 
     @property
     def tumour(self) -> NDArray[np.bool_]:

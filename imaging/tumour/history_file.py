@@ -6,7 +6,8 @@ calibration's file (put_history, take_history).
     format, subject, units                 attributes; of a file also notes, warnings and radiotherapy_courses (JSON)
     affine_mm (4, 4), tissue, white        volumes are (i, j, k)
     scans/<n>                              day, drawn, misplaced_mm or none; cellularity, cellularity_std, roi, and
-                                           offset (i, j, k, 3) or none, hypoxia or none
+                                           offset (i, j, k, 3) or none, hypoxia or none, biopsies (n, 5) or
+                                           none: x, y, z, density, error
     markers                                mgmt, idh, age: attributes that are known, if there are any
     irradiations                           day (n,), dose (n,): number of the volume in irradiations/doses
     drug_doses                             day, amount_mg, drug, (n,) each
@@ -34,6 +35,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.history import (
     CAVITY,
+    Biopsy,
     DrugDose,
     Irradiation,
     StiffnessDraws,
@@ -162,6 +164,8 @@ def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.fl
             own.attrs["misplaced_mm"] = scan.misplaced_mm
         if scan.hypoxia is not None:
             put(own, "hypoxia", scan.hypoxia)
+        if scan.biopsies:
+            own["biopsies"] = np.array([(*one.point_mm, one.density, one.std) for one in scan.biopsies])
     group["irradiations/day"] = np.array([one.day for one in history.irradiations], dtype=np.float64)
     different, which = _different([one.dose_gy for one in history.irradiations])
     group["irradiations/dose"] = np.array(which, dtype=np.int32)
@@ -204,6 +208,11 @@ def _take_streams(group: h5py.Group) -> tuple[StreamValue, ...]:
 def _stream_value(stream: str, unit: str, acquired: float, available: float, value: float, error: float) -> StreamValue:
     known = None if np.isnan(error) else float(error)
     return StreamValue(str(stream), str(unit), float(acquired), float(available), float(value), known)
+
+
+def _take_biopsies(stored: h5py.Dataset) -> tuple[Biopsy, ...]:
+    rows = np.asarray(stored, dtype=np.float64).tolist()
+    return tuple(Biopsy((x, y, z), density, std) for x, y, z, density, std in rows)
 
 
 def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:
@@ -266,6 +275,7 @@ def _parts(file: h5py.Group) -> TumourHistory:
             np.asarray(group["offset"], dtype=np.float32) if "offset" in group else None,
             float(group.attrs["misplaced_mm"]) if "misplaced_mm" in group.attrs else None,
             np.asarray(group["hypoxia"], dtype=np.float64) if "hypoxia" in group else None,
+            _take_biopsies(group["biopsies"]) if "biopsies" in group else (),
         )
         for group in (file["scans"][name] for name in sorted(file["scans"]))
     )

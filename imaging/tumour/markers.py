@@ -1,4 +1,4 @@
-"""What is known of a tumour's biology beside its images: markers of participants.tsv, and notes on maps of hypoxia."""
+"""What is known of a tumour's biology beside its images: markers of participants.tsv, and notes on the rest."""
 
 from __future__ import annotations
 
@@ -35,12 +35,17 @@ def read_markers(table: Path, subject: str) -> tuple[TumourMarkers | None, tuple
     return TumourMarkers(**known), (f"markers from {NAME}: {', '.join(known)}",)
 
 
-def hypoxia_notes(history: TumourHistory) -> tuple[str, ...]:
-    """Return a sentence on each map of hypoxia.
+def biology_notes(history: TumourHistory) -> tuple[str, ...]:
+    """Return a sentence on each map of hypoxia and on each date's biopsies.
 
     Args:
         history: history of the tumour.
     """
+    sampled = [(scan.day, len(scan.biopsies)) for scan in history.scans if scan.biopsies]
+    return (*_hypoxia_notes(history), *(f"biopsies of day {day:g}: {count}" for day, count in sampled))
+
+
+def _hypoxia_notes(history: TumourHistory) -> tuple[str, ...]:
     return tuple(
         f"hypoxia of day {scan.day:g}: {100.0 * float(scan.hypoxia[scan.tumour].mean()):.0f} % of the visible tumour"
         if scan.tumour.any()

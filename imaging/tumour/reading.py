@@ -14,12 +14,13 @@ from palpate.config.study import Session
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.files.nifti import Volume, write_nifti
+from palpate.imaging.tumour.biopsies import on_first_scan
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import Registrar, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, StiffnessDraws, TumourHistory, TumourScan
-from palpate.imaging.tumour.markers import hypoxia_notes, read_markers
+from palpate.imaging.tumour.markers import biology_notes, read_markers
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
@@ -103,7 +104,7 @@ def read_tumour(
         notes += [f"ses-{session.session}: {note}" for note in (*maps.notes, *((move.note,) if number else ()))]
     dates = [one.date for one in scans if one.date is not None]
     placed = tuple(
-        _scan(session, maps, move, day_of(date, dates[0]), grid)
+        _scan(session, maps, move, day_of(date, dates[0]), grid, tissue)
         for session, maps, move, date in zip(scans, growth, moves, dates, strict=True)
     )
     folders = [str(session.growth or session.label) for session in scans]
@@ -138,7 +139,7 @@ def read_tumour(
     streams, about_streams = read_streams(Path(table), subject, dates[0], history.scans[-1].day, labels)
     markers, about_markers = read_markers(Path(table), subject)
     history = replace(history, streams=streams, markers=markers)
-    notes += (*about_streams, *about_markers, *hypoxia_notes(history))
+    notes += (*about_streams, *about_markers, *biology_notes(history))
     warnings = (*registrar.warnings, *course_warnings(given, tissue.tissue))
     said = tuple(dict.fromkeys([*notes, *registrar.notes]))
     for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):
@@ -224,7 +225,9 @@ def _movements(
     )
 
 
-def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid) -> TumourScan:
+def _scan(
+    session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid, tissue: TumourTissue
+) -> TumourScan:
     """Return one date on the grid: the nearest voxels of its images, and where they lie."""
     values = Volume(maps.cellularity.values, maps.affine_mm)
     if not grid.covered(values, move.motion).any():
@@ -249,6 +252,7 @@ def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: 
         offset.astype(np.float32) if offset.any() else None,
         move.uncertainty_mm,
         None if maps.hypoxia is None else grid.nearest(Volume(maps.hypoxia, maps.affine_mm), move.motion),
+        on_first_scan(maps.biopsies, move.motion, grid, tissue, session.growth or session.label),
     )
 
 

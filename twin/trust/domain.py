@@ -35,5 +35,6 @@ def domain(calibration: Calibration, after_days: float | None = None, unlike: Se
     kinds = {"radiotherapy" for _ in doses}
     kinds |= {f"drug {one.drug}" for one in history.drug_doses if one.day <= end}
     kinds |= {"surgery" for one in history.surgeries if one.day <= end}
+    kinds |= {"biopsy" for scan in history.scans if scan.biopsies}
     kinds_and_others = [kind_fact(words) for words in (*sorted(kinds), *unlike)]
     return Domain((*numbers, *kinds_and_others), tuple(validated()["not_recorded"]))

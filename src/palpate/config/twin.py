@@ -108,6 +108,9 @@ class TwinSettings(Section):
     registration_std_mm: Annotated[float, Field(ge=0)] = 0.3
     """Standard deviation of the registration of a later scan to the first, mm, where the registration measured none."""
 
+    biopsy_std_mm: Annotated[float, Field(ge=0)] = 2.0
+    """Standard deviation of the place of a biopsy's sample, mm (navigation, shift of the brain); assumed."""
+
     correlation_mm: Positive = 15.0
     """Correlation length of errors of the edge and of shared noise, mm."""
 

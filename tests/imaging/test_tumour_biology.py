@@ -1,4 +1,4 @@
-"""Maps of hypoxia and markers beside a tumour's images: read on the first scan's grid, refused where they cannot be."""
+"""Hypoxia, biopsies and markers beside a tumour's images: read in the first scan's world, or refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.files.nifti import write_nifti
-from palpate.imaging.tumour.history import TumourMarkers
+from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.tumour.biopsies import on_first_scan
+from palpate.imaging.tumour.history import Biopsy, TumourMarkers
+from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import TumourReading, read_tumour
+from palpate.imaging.tumour.tissue import TumourTissue
 from tests.imaging.tumour_study import AFFINE, SHAPE, distance_mm, make_study
 
 
@@ -70,6 +74,47 @@ def test_bad_map_is_refused(tmp_path: Path, spoil: Callable[[Path], None], words
         read(tmp_path)
     assert "hypoxia.nii.gz" in str(refused.value)
     assert words in str(refused.value)
+
+
+def test_samples_are_carried_back_by_the_heads_motion() -> None:
+    """A point of a later date lies where the first scan has the same tissue."""
+    grid, tissue = TumourGrid((20, 18, 16), AFFINE), TumourTissue(np.ones(SHAPE, bool), np.ones(SHAPE), ())
+    motion = Rigid(np.array([0.1, -0.05, 0.2, 3.0, -2.0, 1.0]), np.zeros(3))
+    first = np.array([4.0, -7.0, 2.0])
+    x, y, z = (float(one) for one in motion.moved(first))
+    (found,) = on_first_scan((Biopsy((x, y, z), 0.3, 0.1),), motion, grid, tissue, "growth2")
+    assert found.point_mm == pytest.approx(first)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("0\t0\t0\t1.4\t0.1", "density"),
+        ("0\t0\t0\t0.4\t0", "error"),
+        ("0\t0\tnan\t0.4\t0.1", "z_mm"),
+        ("0\t0\t900\t0.4\t0.1", "beyond"),
+        ("0\t0\t-24\t0.4\t0.1", "outside the tissue"),
+        ("", "no sample"),
+    ],
+)
+def test_bad_samples_are_refused(tmp_path: Path, lines: str, words: str) -> None:
+    """A sample in air, in another unit or without error would outweigh every image."""
+    make_study(tmp_path)
+    (tmp_path / "growth1" / "biopsies.tsv").write_text(f"x_mm\ty_mm\tz_mm\tdensity\terror\n{lines}\n")
+    with pytest.raises(InputError) as refused:
+        read(tmp_path)
+    assert "biopsies.tsv" in str(refused.value)
+    assert words in str(refused.value)
+
+
+def test_samples_are_read_with_their_date(tmp_path: Path) -> None:
+    """The row's date is the samples'."""
+    make_study(tmp_path)
+    (tmp_path / "growth2" / "biopsies.tsv").write_text("x_mm\ty_mm\tz_mm\tdensity\terror\n1.5\t0\t-3\t0.4\t0.1\n")
+    found = read(tmp_path)
+    assert [len(scan.biopsies) for scan in found.history.scans] == [0, 1, 0]
+    assert found.history.scans[1].biopsies[0] == Biopsy(pytest.approx((1.5, 0.0, -3.0)), 0.4, 0.1)
+    assert any(note == "biopsies of day 28: 1" for note in found.notes)
 
 
 def test_markers_come_from_participants(tmp_path: Path) -> None:
