@@ -7,7 +7,7 @@ a fraction. The largest distance of a forecast whose front alone was compared wi
 The ranges go to twin/trust/validated.json, which every calibration and forecast is compared with
 (palpate.twin.trust.tried). Run this again when the cohort changes.
 
-    python benchmarks/validated_domain.py --out folder [--ranks 2] [--short]
+    python benchmarks/validated_domain.py --out folder [--ranks 2] [--patients 20] [--short]
 
 Finished patients in the folder are taken over.
 """
@@ -104,9 +104,9 @@ def ranges(told: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Make all patients, then write the ranges and the record."""
-    chosen = options(__doc__)
+    chosen = options(__doc__, patients=PATIENTS)
     began = time.perf_counter()
-    numbers = range(1, (SHORT_PATIENTS if chosen.short else PATIENTS) + 1)
+    numbers = range(1, (SHORT_PATIENTS if chosen.short else chosen.patients or PATIENTS) + 1)
     folders = [chosen.out / f"patient-{n:02d}" for n in numbers]
     with ProcessPoolExecutor(chosen.ranks, mp_context=get_context("spawn")) as pool:
         told = list(pool.map(patient, numbers, folders))
