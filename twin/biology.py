@@ -98,7 +98,7 @@ def kill_of(drug: str, settings: TwinSettings, markers: TumourMarkers | None) ->
     Args:
         drug: name of the drug, which the settings have.
         settings: settings of the twin, with the prior of all patients.
-        markers: what is known of the patient; None for nothing.
+        markers: markers of the patient; None where nothing is known.
     """
     known = settings.drugs[drug].kill_1_g
     if drug != TEMOZOLOMIDE or markers is None or markers.mgmt is None:
@@ -111,7 +111,7 @@ def with_markers(settings: TwinSettings, markers: TumourMarkers | None) -> TwinS
 
     Args:
         settings: settings of the twin, with the priors of all patients.
-        markers: what is known of the patient; None for nothing.
+        markers: markers of the patient; None where nothing is known.
     """
     if markers is None:
         return settings
@@ -172,7 +172,7 @@ def untried(shifts: Sequence[PriorShift]) -> tuple[str, ...]:
     """Return the facts that shift priors in words: no cohort had them, so that they lie outside what was tried.
 
     Args:
-        shifts: what a patient's biology does to priors.
+        shifts: effects of a patient's biology on priors.
     """
     return tuple(f"{one.fact}, which shifts {one.prior}" for one in shifts if one.factor is not None)
 

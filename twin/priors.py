@@ -192,7 +192,7 @@ def kill_prior(drug: str, settings: TwinSettings, markers: TumourMarkers | None 
     Args:
         drug: name of the drug.
         settings: settings of the twin, with the prior of all patients.
-        markers: what is known of the patient and may shift it (palpate.twin.biology); None for nothing.
+        markers: markers of the patient, which may shift it (palpate.twin.biology); None where nothing is known.
 
     Raises:
         InputError: it is not in the configuration.

@@ -21,12 +21,14 @@ from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.history import Biopsy
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.tissue import TumourTissue
+from palpate.imaging.tumour.treatment_cells import number_of
 
 BIOPSIES: Final = "biopsies.tsv"
 """Name of the table."""
 _PLACE: Final = ("x_mm", "y_mm", "z_mm")
 _COLUMNS: Final = TableColumns((*_PLACE, "density", "error"), ())
 _FARTHEST_MM: Final = 1000.0
+_LEAST_ERROR: Final = 1e-4
 
 
 def read_biopsies(folder: Path) -> tuple[Biopsy, ...]:
@@ -82,19 +84,6 @@ def on_first_scan(
 
 
 def _biopsy(where: str, row: Mapping[str, str]) -> Biopsy:
-    x, y, z = (_number(where, row, name, -_FARTHEST_MM, _FARTHEST_MM, "mm") for name in _PLACE)
-    density = _number(where, row, "density", 0.0, 1.0, "share of the most that fits")
-    std = _number(where, row, "error", 1e-4, 1.0, "standard deviation of the density")
-    return Biopsy((x, y, z), density, std)
-
-
-def _number(where: str, row: Mapping[str, str], name: str, least: float, most: float, words: str) -> float:
-    cell = row[name]
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if least <= value <= most:
-        return value
-    expected = f"a number from {least:g} to {most:g}, {words}"
-    raise InputError(f"{where}, {name}", found=repr(cell[:30]), expected=expected, advice="Correct the cell.")
+    x, y, z = (number_of(where, name, row[name], -_FARTHEST_MM, _FARTHEST_MM) for name in _PLACE)
+    density = number_of(where, "density", row["density"], 0.0, 1.0)
+    return Biopsy((x, y, z), density, number_of(where, "error", row["error"], _LEAST_ERROR, 1.0))

@@ -1,4 +1,4 @@
-"""What is known of a tumour's biology beside its images: markers of participants.tsv, and notes on the rest."""
+"""Reading of a tumour's markers from participants.tsv, and notes on hypoxia and biopsies."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class EvidenceRecord:
 
     Attributes:
         name: name of the benchmark.
-        shows: what it shows.
+        shows: purpose of the benchmark, in words.
         facts: its record; None where it was not measured.
     """
 

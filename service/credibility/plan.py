@@ -15,7 +15,7 @@ class PlannedSection:
         key: name of the section in the JSON file.
         title: title on the page.
         about: purpose of the section, in a sentence.
-        benchmarks: what each benchmark shows, by its name.
+        benchmarks: purpose of each benchmark in words, by its name.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""What a study's own records say of the credibility of its results, subject by subject."""
+"""Evidence in a study's own records, subject by subject."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class SubjectEvidence:
         converged: whether the fit converged, in words.
         misfit: misfit a datum, in words.
         innovations: verdicts on the scans and how often each was given, in words; empty for stiffness.
-        clocks: what the images say of the dates; empty for stiffness.
-        domain: where the patient lies beside what was tried; empty for stiffness.
-        shifts: what the patient's biology does to priors.
+        clocks: probability of right dates and the shifts flagged, in words; empty for stiffness.
+        domain: sentence on the applicability domain; empty for stiffness.
+        shifts: sentences on priors that the patient's biology shifts.
         warnings: warnings of the records.
     """
 
@@ -50,7 +50,7 @@ class StudyEvidence:
 
     Attributes:
         subjects: tumours and sessions, in order of their paths.
-        heldout: what the hidden last scans say (palpate verify heldout), in words.
+        heldout: coverage of the hidden last scans (palpate verify heldout), in words.
         shift: comparison with the patients of a reference, in words.
     """
 

@@ -39,7 +39,7 @@ class TriedRange:
         record: name of the benchmark.
         low: least value.
         high: largest value.
-        part: what alone was tried over this range; empty where all of a forecast was.
+        part: the only part of a forecast that was tried over this range; empty where all of it was.
     """
 
     record: str
