@@ -94,7 +94,8 @@ def ranges(told: list[dict[str, Any]]) -> dict[str, Any]:
     numbers = {}
     for name, (words, unit) in QUANTITIES.items():
         values = [one[name] for one in told if one[name] is not None]
-        source = {"record": "growth_cohort", "patients": len(values), "low": min(values), "high": max(values)}
+        low, high = (float(f"{end:.6g}") for end in (min(values), max(values)))  # images are stored in single precision
+        source = {"record": "growth_cohort", "patients": len(values), "low": low, "high": high}
         numbers[name] = {"words": words, "unit": unit, "tried": [source]}
     front = {"record": "front_speed", "patients": 0, "low": 0.0, "high": FRONT_DAYS, "of": "the front alone"}
     numbers["horizon_days"]["tried"].append(front)
