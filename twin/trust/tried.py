@@ -124,7 +124,7 @@ class Domain:
         listed = "; ".join(one.sentence() for one in self.outside)
         sentence = f"The twin was never tried on such a patient: {listed}. Coverage of its intervals is unknown here."
         advice = "Do not rely on the intervals; test the twin on your own patients (palpate verify heldout)."
-        return (QualityWarning(CODE, sentence, advice),)
+        return (QualityWarning("outside-validated-domain", sentence, advice),)
 
     def as_record(self) -> dict[str, Any]:
         """Return the object `domain` of a record."""
