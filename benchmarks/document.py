@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from harness.goals import figure
 from harness.record import Row, columns
 
 from palpate.provenance import atomic_file
+from palpate.records.goals import figure
 
 CHECKOUT: Final = Path(__file__).parents[1]
 _BEGIN, _END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"

@@ -25,6 +25,7 @@ from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.space.voxels import Voxels
 from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
+from palpate.twin.biology import effective_irradiations
 from palpate.twin.front_correction import FrontCorrection, front_correction
 from palpate.twin.outline import Outline
 from palpate.twin.priors import (
@@ -68,6 +69,16 @@ class Events:
     irradiations: tuple[Irradiation, ...]
     drug_doses: tuple[DrugDose, ...]
     surgeries: tuple[Surgery, ...]
+
+
+def events_of(history: TumourHistory, settings: TwinSettings) -> Events:
+    """Return all treatment of a history as the model takes it: doses are those that act where cells are hypoxic.
+
+    Args:
+        history: history on the lattice.
+        settings: settings of the twin, with the oxygen enhancement ratio.
+    """
+    return Events(effective_irradiations(history, settings), history.drug_doses, history.surgeries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +263,7 @@ def dynamics(
     """
     days = tuple(scan.day for scan in history.scans)
     demand_events_after(history)
-    events = Events(history.irradiations, history.drug_doses, history.surgeries)
+    events = events_of(history, settings)
     names = drugs(history)
     models = tuple(
         interval_model(place, events, names, (first, last), settings) for first, last in itertools.pairwise(days)

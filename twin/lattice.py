@@ -197,7 +197,8 @@ def _scan(scan: TumourScan, tissue: Mask, grid: TwinLattice) -> TumourScan:
     std = np.where(enough, np.sqrt(variance), np.nan)
     shares = np.stack([grid.mean((scan.roi == region).astype(np.float64)) for region in range(CAVITY + 1)])
     roi = np.argmax(shares, axis=0).astype(np.uint8)
-    return replace(scan, cellularity=mean, cellularity_std=std, roi=roi, offset=_offset(scan, grid))
+    hypoxia = None if scan.hypoxia is None else grid.mean(scan.hypoxia, tissue.astype(np.float64))
+    return replace(scan, cellularity=mean, cellularity_std=std, roi=roi, offset=_offset(scan, grid), hypoxia=hypoxia)
 
 
 def _offset(scan: TumourScan, grid: TwinLattice) -> NDArray[np.float32] | None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from palpate.config.twin import LogNormal, TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.tumour.history import TumourHistory
+from palpate.imaging.tumour.history import TumourHistory, TumourMarkers
+from palpate.twin.biology import kill_of
 from palpate.units import mm2_day_to_m2_s, per_day_to_per_s
 
 type Values = NDArray[np.float64]
@@ -44,6 +45,8 @@ ENHANCING_ABOVE: Final = "enhancing_above"
 """Name of the unknown: density above which contrast agent is taken up."""
 INFILTRATED_ABOVE: Final = "infiltrated_above"
 """Name of the unknown: density above which FLAIR is bright."""
+BIOPSY: Final = "biopsy"
+"""Kind of the data of biopsies, which have no unknown of their own: they tell the density itself."""
 
 WIDTH_LOG: Final = (-0.5, 0.4)
 """Mean and standard deviation of ln c, the front's width beyond what is visible over that of a free wave in white
@@ -155,7 +158,7 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
     ]
     if history.irradiations:
         single.append(alpha_prior(settings))
-    single += [kill_prior(drug, settings) for drug in drugs(history)]
+    single += [kill_prior(drug, settings, history.markers) for drug in drugs(history)]
     if settings.mechanics:
         single.append(_log(SLOWING, settings.stress_slowing))
     single += [
@@ -183,8 +186,13 @@ def alpha_prior(settings: TwinSettings) -> Unknown:
     return _log(ALPHA, settings.alpha_1_gy)
 
 
-def kill_prior(drug: str, settings: TwinSettings) -> Unknown:
+def kill_prior(drug: str, settings: TwinSettings, markers: TumourMarkers | None = None) -> Unknown:
     """Return the prior of a drug's sensitivity.
+
+    Args:
+        drug: name of the drug.
+        settings: settings of the twin, with the prior of all patients.
+        markers: markers of the patient, which may shift it (palpate.twin.biology); None where nothing is known.
 
     Raises:
         InputError: it is not in the configuration.
@@ -196,7 +204,7 @@ def kill_prior(drug: str, settings: TwinSettings) -> Unknown:
             expected=f"one of {', '.join(sorted(settings.drugs))}",
             advice="Add its half-life and what it kills to the drugs of the twin's settings.",
         )
-    return _log(KILL + drug, settings.drugs[drug].kill_1_g)
+    return _log(KILL + drug, kill_of(drug, settings, markers))
 
 
 def logit(share: float) -> float:

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harness.goals import figure, judge
 from harness.machine import machine
 
 from palpate.provenance import atomic_file, revision, versions
+from palpate.records.goals import figure, judge
 
 RESULTS: Final = Path(__file__).parents[1] / "results"
 

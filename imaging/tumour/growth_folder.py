@@ -3,6 +3,8 @@
     cellularity.nii.gz    0..1, with cellularity.json {"NoiseStd": 0.15} if known, or
     adc.nii.gz            with adc.json {"Units": "1e-6 mm2/s", "NoiseStd": 120} if known, and
     roi.nii.gz            0 none, 1 enhancing, 2 non-enhancing (oedema, infiltration), 3 necrotic, 4 cavity
+    hypoxia.nii.gz        0..1, share of the cells that are hypoxic; optional
+    biopsies.tsv          densities of cells at points; optional (palpate.imaging.tumour.biopsies)
 
 roi.nii.gz is needed beside adc.nii.gz, because ADC tells cells from free water and not tumour from healthy brain;
 beside cellularity.nii.gz it adds the regions that are seen. All maps of a folder share one grid.
@@ -14,7 +16,7 @@ because it means nothing, and so is a blank one where another file of the folder
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +28,8 @@ from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import StoredVolume, Volume, read_stored, read_volume, same_grid
 from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
-from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
+from palpate.imaging.tumour.biopsies import read_biopsies
+from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE, Biopsy
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
 
 CELLULARITY: Final = "cellularity.nii.gz"
@@ -35,6 +38,8 @@ ADC: Final = "adc.nii.gz"
 """Name of the map of ADC."""
 ROI: Final = "roi.nii.gz"
 """Name of the map of the tumour's regions."""
+HYPOXIA: Final = "hypoxia.nii.gz"
+"""Name of the map of the share of hypoxic cells."""
 _ROUNDING: Final = 1e-3
 """Largest distance of a cellularity from 0..1: the rounding of eight bits and a scale factor."""
 _REGIONS: Final = "0 none, 1 enhancing, 2 non-enhancing, 3 necrotic, 4 cavity"
@@ -51,6 +56,8 @@ class GrowthMaps:
         affine_mm: voxel indices to world RAS millimetres of this date, shape (4, 4).
         notes: assumptions made in reading, in sentences.
         drawn: whether there is a file of regions.
+        hypoxia: share of the cells that are hypoxic, shape (i, j, k); None without such a map.
+        biopsies: samples of this date, in its own world.
     """
 
     cellularity: Cellularity
@@ -58,6 +65,8 @@ class GrowthMaps:
     affine_mm: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     drawn: bool = True
+    hypoxia: NDArray[np.float64] | None = None
+    biopsies: tuple[Biopsy, ...] = ()
 
 
 def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
@@ -73,6 +82,43 @@ def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
     """
     if not folder.is_dir():
         raise InputError(folder, found="no folder", expected=f"a folder with {CELLULARITY} or {ADC}", advice=_ADVICE)
+    found = replace(_cells(folder, settings), biopsies=read_biopsies(folder))
+    return replace(found, hypoxia=read_hypoxia(folder / HYPOXIA, found)) if (folder / HYPOXIA).exists() else found
+
+
+def read_hypoxia(path: Path, maps: GrowthMaps) -> NDArray[np.float64]:
+    """Read the share h of hypoxic cells of one date, shape (i, j, k).
+
+    Args:
+        path: NIfTI file on the grid of the date's other maps.
+        maps: the date's other maps.
+
+    Raises:
+        InputError: the file is no volume, on another grid, without a value somewhere, or no share.
+    """
+    volume = read_volume(path)
+    _demand_one(path, volume)
+    _demand_same(path, volume, Volume(maps.cellularity.values, maps.affine_mm))
+    if not np.isfinite(volume.values).all():
+        raise InputError(
+            path,
+            found=f"{int(np.sum(~np.isfinite(volume.values)))} values that are not finite",
+            expected="a share of hypoxic cells in every voxel, 0 where tissue is well supplied",
+            advice="Write 0 where nothing was measured, or leave the file out.",
+        )
+    low, high = float(volume.values.min()), float(volume.values.max())
+    if low < -_ROUNDING or high > 1.0 + _ROUNDING:
+        raise InputError(
+            path,
+            found=f"values from {low:g} to {high:g}",
+            expected="shares from 0 to 1, not uptake, tumour-to-blood ratios, percent or partial pressures",
+            advice="Turn the image into the share of cells that are hypoxic, by the tracer's own threshold or model.",
+        )
+    return np.clip(volume.values, 0.0, 1.0)
+
+
+def _cells(folder: Path, settings: TumourSettings) -> GrowthMaps:
+    """Read cellularity or ADC, with the regions."""
     if (folder / CELLULARITY).exists() and (folder / ADC).exists():
         # Both are kept by some pipelines: the finished map counts, and the other must at least be of the same scan.
         _demand_same(folder / ADC, _volume(folder / ADC), _volume(folder / CELLULARITY))

@@ -29,6 +29,21 @@ VISIBLE: Final = (ENHANCING, NON_ENHANCING, NECROTIC)
 
 
 @dataclass(frozen=True, slots=True)
+class Biopsy:
+    """Density of tumour cells in a sample of tissue.
+
+    Attributes:
+        point_mm: place of the sample, world RAS, mm.
+        density: density of cells, relative to the capacity theta.
+        std: standard deviation of its error.
+    """
+
+    point_mm: tuple[float, float, float]
+    density: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
 class TumourScan:
     """Images of the tumour on one date.
 
@@ -44,6 +59,8 @@ class TumourScan:
             shape (i, j, k, 3); None for scans on this grid. Values are those of the nearest voxel of the date's own
             images: interpolation would flatten peaks and, at the border of what was measured, use one side only.
         misplaced_mm: uncertainty of the registration to the first scan, mm; None where it was not measured.
+        hypoxia: share h of the cells that are hypoxic, 0 to 1, shape (i, j, k); None where it was not measured.
+        biopsies: samples of this date, in the world of the first scan.
     """
 
     day: float
@@ -53,6 +70,8 @@ class TumourScan:
     drawn: bool = False
     offset: NDArray[np.float32] | None = None
     misplaced_mm: float | None = None
+    hypoxia: Values | None = None
+    biopsies: tuple[Biopsy, ...] = ()
 
     @property
     def tumour(self) -> NDArray[np.bool_]:
@@ -107,6 +126,21 @@ class Surgery:
 
 
 @dataclass(frozen=True, slots=True)
+class TumourMarkers:
+    """Facts about a subject that may shift priors, from participants.tsv; None where one is not known.
+
+    Attributes:
+        mgmt: state of MGMT's promoter, "methylated" or "unmethylated".
+        idh: state of IDH, "mutant" or "wildtype".
+        age: age, years.
+    """
+
+    mgmt: str | None = None
+    idh: str | None = None
+    age: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StiffnessDraws:
     """Storage modulus on the grid, as joint draws from the inversion's posterior.
 
@@ -132,6 +166,7 @@ class TumourHistory:
         surgeries: resections in order of their days.
         stiffness: stiffness of this patient; None where no MRE was made.
         streams: numbers measured beside the images, in order of their days.
+        markers: facts that may shift priors; None where participants.tsv states none.
     """
 
     subject: str
@@ -144,6 +179,7 @@ class TumourHistory:
     surgeries: tuple[Surgery, ...] = ()
     stiffness: StiffnessDraws | None = None
     streams: tuple[StreamValue, ...] = ()
+    markers: TumourMarkers | None = None
 
     @property
     def edges_mm(self) -> Values:

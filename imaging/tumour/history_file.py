@@ -6,7 +6,9 @@ calibration's file (put_history, take_history).
     format, subject, units                 attributes; of a file also notes, warnings and radiotherapy_courses (JSON)
     affine_mm (4, 4), tissue, white        volumes are (i, j, k)
     scans/<n>                              day, drawn, misplaced_mm or none; cellularity, cellularity_std, roi, and
-                                           offset (i, j, k, 3) or none
+                                           offset (i, j, k, 3) or none, hypoxia or none, biopsies (n, 5) or
+                                           none: x, y, z, density, error
+    markers                                mgmt, idh, age: attributes that are known, if there are any
     irradiations                           day (n,), dose (n,): number of the volume in irradiations/doses
     drug_doses                             day, amount_mg, drug, (n,) each
     surgeries/<n>                          day; removed
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -32,11 +35,13 @@ from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.history import (
     CAVITY,
+    Biopsy,
     DrugDose,
     Irradiation,
     StiffnessDraws,
     Surgery,
     TumourHistory,
+    TumourMarkers,
     TumourScan,
 )
 from palpate.imaging.tumour.record import HISTORY_RECORD, Remarks, history_record, record_beside
@@ -157,6 +162,10 @@ def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.fl
             put(own, "offset", scan.offset)
         if scan.misplaced_mm is not None:
             own.attrs["misplaced_mm"] = scan.misplaced_mm
+        if scan.hypoxia is not None:
+            put(own, "hypoxia", scan.hypoxia)
+        if scan.biopsies:
+            own["biopsies"] = np.array([(*one.point_mm, one.density, one.std) for one in scan.biopsies])
     group["irradiations/day"] = np.array([one.day for one in history.irradiations], dtype=np.float64)
     different, which = _different([one.dose_gy for one in history.irradiations])
     group["irradiations/dose"] = np.array(which, dtype=np.int32)
@@ -174,6 +183,10 @@ def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.fl
         put(group, "stiffness/draws_pa", history.stiffness.draws_pa)
     if history.streams:
         _put_streams(group, history.streams)
+    if history.markers is not None:
+        group.create_group("markers").attrs.update(
+            {name: value for name, value in asdict(history.markers).items() if value is not None}
+        )
 
 
 def _put_streams(group: h5py.Group, values: Sequence[StreamValue]) -> None:
@@ -195,6 +208,11 @@ def _take_streams(group: h5py.Group) -> tuple[StreamValue, ...]:
 def _stream_value(stream: str, unit: str, acquired: float, available: float, value: float, error: float) -> StreamValue:
     known = None if np.isnan(error) else float(error)
     return StreamValue(str(stream), str(unit), float(acquired), float(available), float(value), known)
+
+
+def _take_biopsies(stored: h5py.Dataset) -> tuple[Biopsy, ...]:
+    rows = np.asarray(stored, dtype=np.float64).tolist()
+    return tuple(Biopsy((x, y, z), density, std) for x, y, z, density, std in rows)
 
 
 def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:
@@ -256,6 +274,8 @@ def _parts(file: h5py.Group) -> TumourHistory:
             bool(group.attrs["drawn"]),
             np.asarray(group["offset"], dtype=np.float32) if "offset" in group else None,
             float(group.attrs["misplaced_mm"]) if "misplaced_mm" in group.attrs else None,
+            np.asarray(group["hypoxia"], dtype=np.float64) if "hypoxia" in group else None,
+            _take_biopsies(group["biopsies"]) if "biopsies" in group else (),
         )
         for group in (file["scans"][name] for name in sorted(file["scans"]))
     )
@@ -284,6 +304,7 @@ def _parts(file: h5py.Group) -> TumourHistory:
         surgeries,
         stiffness,
         _take_streams(file["streams"]) if "streams" in file else (),
+        TumourMarkers(**dict(file["markers"].attrs)) if "markers" in file else None,
     )
 
 
@@ -295,6 +316,8 @@ def _demand_whole(history: TumourHistory) -> None:
         volumes += [scan.cellularity, scan.cellularity_std, scan.roi]
         if scan.offset is not None:
             volumes += list(np.moveaxis(scan.offset, -1, 0))
+        if scan.hypoxia is not None:
+            volumes.append(scan.hypoxia)
         if int(scan.roi.max(initial=0)) > CAVITY:
             raise ValueError("an unknown region")
     if any(one.shape != shape for one in volumes) or history.affine_mm.shape != (4, 4):

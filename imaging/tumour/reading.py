@@ -14,11 +14,13 @@ from palpate.config.study import Session
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.files.nifti import Volume, write_nifti
+from palpate.imaging.tumour.biopsies import on_first_scan
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import Registrar, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, StiffnessDraws, TumourHistory, TumourScan
+from palpate.imaging.tumour.markers import biology_notes, read_markers
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
@@ -102,7 +104,7 @@ def read_tumour(
         notes += [f"ses-{session.session}: {note}" for note in (*maps.notes, *((move.note,) if number else ()))]
     dates = [one.date for one in scans if one.date is not None]
     placed = tuple(
-        _scan(session, maps, move, day_of(date, dates[0]), grid)
+        _scan(session, maps, move, day_of(date, dates[0]), grid, tissue)
         for session, maps, move, date in zip(scans, growth, moves, dates, strict=True)
     )
     folders = [str(session.growth or session.label) for session in scans]
@@ -135,8 +137,9 @@ def read_tumour(
         history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
     labels = {one.subject for one in sessions}
     streams, about_streams = read_streams(Path(table), subject, dates[0], history.scans[-1].day, labels)
-    history = replace(history, streams=streams)
-    notes += about_streams
+    markers, about_markers = read_markers(Path(table), subject)
+    history = replace(history, streams=streams, markers=markers)
+    notes += (*about_streams, *about_markers, *biology_notes(history))
     warnings = (*registrar.warnings, *course_warnings(given, tissue.tissue))
     said = tuple(dict.fromkeys([*notes, *registrar.notes]))
     for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):
@@ -222,7 +225,9 @@ def _movements(
     )
 
 
-def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid) -> TumourScan:
+def _scan(
+    session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid, tissue: TumourTissue
+) -> TumourScan:
     """Return one date on the grid: the nearest voxels of its images, and where they lie."""
     values = Volume(maps.cellularity.values, maps.affine_mm)
     if not grid.covered(values, move.motion).any():
@@ -246,6 +251,8 @@ def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: 
         maps.drawn,
         offset.astype(np.float32) if offset.any() else None,
         move.uncertainty_mm,
+        None if maps.hypoxia is None else grid.nearest(Volume(maps.hypoxia, maps.affine_mm), move.motion),
+        on_first_scan(maps.biopsies, move.motion, grid, tissue, session.growth or session.label),
     )
 
 

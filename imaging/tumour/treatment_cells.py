@@ -52,7 +52,9 @@ def number_of(where: str, name: str, cell: str, least: float, most: float, *, wh
     Raises:
         InputError: the cell holds no number, or one out of range; the error names the column's unit.
     """
-    unit = {"gy": " of gray (Gy)", "mg": " of milligram (mg)"}.get(name.rpartition("_")[2], "")
+    unit = {"gy": " of gray (Gy)", "mg": " of milligram (mg)", "mm": " of millimetre (mm)"}.get(
+        name.rpartition("_")[2], ""
+    )
     expected = f"a {'whole ' if whole else ''}number{unit} from {least:g} to {most:g}"
     try:
         value = float(cell)
@@ -63,7 +65,7 @@ def number_of(where: str, name: str, cell: str, least: float, most: float, *, wh
             where,
             found=f"{name} {cell[:30]!r}",
             expected=expected,
-            advice="Write it with a decimal point and without a unit; the unit is the column's (Gy, mg).",
+            advice="Write it with a decimal point and without a unit; the unit is the column's (Gy, mg, mm).",
         )
     return value
 

@@ -25,6 +25,7 @@ from palpate.service.report.answers import place_words
 from palpate.service.report.panels import Picture
 from palpate.service.report.render import render_page
 from palpate.twin.basis import BASIS_CODES, Basis
+from palpate.twin.trust.tried import CODE as OUTSIDE
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -118,6 +119,9 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
         radiotherapy=_radiotherapy(told),
         notes=told["notes"],
         went=_went(told),
+        domain=_domain(results),
+        next_scan=_next_scan(results),
+        biology=[str(one["sentence"]) for one in told.get("prior_shifts", [])],
         dates=_dates(told),
         commit=str(told["versions"].get("commit", ""))[:12],
     )
@@ -128,7 +132,10 @@ def _warnings(results: TwinResults) -> list[str]:
     of_forecast = recorded_warnings(results.forecast)
     # What the forecast rests on comes first: the page folds away all but two.
     first = [one for one in of_forecast if one.code in BASIS_CODES]
-    every = (*first, *recorded_warnings(results.calibration), *of_forecast)
+    of_calibration = recorded_warnings(results.calibration)
+    if any(one.code == OUTSIDE for one in of_forecast):  # which knows how far ahead it looks, too
+        of_calibration = tuple(one for one in of_calibration if one.code != OUTSIDE)
+    every = (*first, *of_calibration, *of_forecast)
     return list(dict.fromkeys(map(str, every)))
 
 
@@ -291,6 +298,25 @@ def _went(told: Mapping[str, Any]) -> str:
         f"{went['data']} data (1 where errors are as assumed). The front model error is "
         f"{told['front_error_mm_per_100_days']:.1f} mm in 100 days."
     )
+
+
+def _next_scan(results: TwinResults) -> str:
+    """Return what a further scan is expected to tell, in sentences; nothing for older records."""
+    scans = results.forecast.get("next_scan") or []
+    if not scans:
+        return ""
+    listed = ", ".join(f"{100.0 * one['variance_removed']:.0f} % on {results.day_words(one['day'])}" for one in scans)
+    return (
+        f"What the next scan would tell: it is expected to remove this share of the variance of the logarithm of the "
+        f"visible volume forecast for {results.day_words(scans[0]['target_day'])}: {listed}. This holds if the model "
+        "does, for volumes drawn with the contour errors of the settings."
+    )
+
+
+def _domain(results: TwinResults) -> str:
+    """Return where this patient lies beside what the twin was tried on; nothing for older records."""
+    stated = results.forecast.get("domain") or results.calibration.get("domain") or {}
+    return str(stated.get("sentence", ""))
 
 
 def _dates(told: Mapping[str, Any]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from harness.goals import judge
 from harness.growth_trend import growth
 from soak import MEMORY_GOAL, SESSIONS, SoakCourse, rows_of
+
+from palpate.records.goals import judge
 
 
 def test_a_leak_misses_the_goal() -> None:

@@ -9,9 +9,9 @@ import platform
 from pathlib import Path
 
 import pytest
-from harness.goals import figure, judge
 from harness.record import Row, write_record
 
+from palpate.records.goals import figure, judge
 from tests.conftest import CHECKOUT
 
 

@@ -54,3 +54,15 @@ def test_growth_cohort(tmp_path: Path) -> None:
         assert rows[f"{name}: 90% intervals that hold it"].goal == "85..95"
     assert "<svg" in (tmp_path / "growth_cohort.svg").read_text(encoding="utf-8")
     assert any("converged" in note for note in facts["notes"])
+
+
+@pytest.mark.long
+def test_validated_domain(tmp_path: Path) -> None:
+    """The first patient of the cohort has facts as a hospital's own patient would, and its record stays in --out."""
+    rows, _ = record_of("validated_domain", tmp_path)
+    scans = rows["number of scans: least of the cohort"]
+    assert scans.ours == 3.0
+    days = rows["days from the last scan to the forecast: largest of the cohort"]
+    assert days.ours is not None
+    assert 25.0 <= days.ours < 90.0
+    assert (tmp_path / "validated.json").exists()

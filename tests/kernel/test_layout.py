@@ -14,6 +14,7 @@ PIPELINE = tuple(
     Path("pipeline", name)
     for name in ("Snakefile", "config.yaml", "workflow", "envs/palpate.yaml", "envs/requirements.lock")
 )
+RECORDS = {Path("records", "results"): "benchmarks/results", Path("records", "limitations.md"): "docs/limitations.md"}
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -29,7 +30,15 @@ def test_folder_is_linked(name: str) -> None:
 def test_no_other_links() -> None:
     """Each link in the package is one of the known ones, so no code is reached by two names."""
     links = {path.relative_to(CHECKOUT / "src" / "palpate") for path in _links()}
-    assert links == {*map(Path, PACKAGES), *PIPELINE}
+    assert links == {*map(Path, PACKAGES), *PIPELINE, *RECORDS}
+
+
+def test_the_records_in_the_package_are_the_checkouts() -> None:
+    """An installed palpate says how it was tested by the very records of the benchmarks."""
+    for link, target in RECORDS.items():
+        path = CHECKOUT / "src" / "palpate" / link
+        assert not path.readlink().is_absolute()
+        assert path.resolve() == CHECKOUT / target
 
 
 def test_the_pipeline_in_the_package_is_the_checkouts() -> None:

@@ -97,6 +97,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("verify", "maps"): (Row("file", {"results": "folder", "truth": "folder"}),),
     ("verify", "forecast"): (Row("file", {"results": "folder", "truth": "file"}),),
     ("verify", "heldout"): (Row("file", {"results": "folder", "participants": "file", "reference": "file"}),),
+    ("verify", "credibility"): (Row("file", {"results": "folder", "records": "folder"}),),
     ("verify", "calibration"): (Row("file", {"results": "folder", "sessions": "table"}),),
 }
 """What each command reads and writes."""

@@ -26,7 +26,7 @@ from palpate.twin.clocks.evidence import ClockEvidence, ShiftedFit, search
 from palpate.twin.clocks.mixture import Mixture
 from palpate.twin.clocks.posterior import ClockPosterior
 from palpate.twin.clocks.shift import AS_DATED, Shift, StreamClock
-from palpate.twin.dynamics import Events, brownian, interval_model
+from palpate.twin.dynamics import Events, brownian, events_of, interval_model
 from palpate.twin.priors import drugs
 
 type Values = NDArray[np.float64]
@@ -102,7 +102,7 @@ class DatedTumour:
 
     def _events(self, shift: Shift) -> Events:
         moved = shifted(self._recorded, shift)
-        return Events(moved.irradiations, moved.drug_doses, moved.surgeries)
+        return events_of(moved, self.problem.observations.settings)
 
     def _shifted(self, shift: Shift) -> CalibrationProblem:
         own, settings = self.problem.dynamics, self.problem.observations.settings

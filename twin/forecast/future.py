@@ -23,7 +23,15 @@ from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.clocks.shift import Shift
-from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
+from palpate.twin.dynamics import (
+    CENTURY_DAYS,
+    brownian,
+    events_of,
+    growth_parameters,
+    interval_model,
+    kills_1_g,
+    slowed,
+)
 from palpate.twin.front import front_error, unresolved_growth
 from palpate.twin.front_correction import front_correction
 from palpate.twin.growth_field import growth_shapes
@@ -63,7 +71,7 @@ class Future:
         self._white = self._place.from_volume(whole.white)
         self._names = drugs(whole)
         self._kill_1_g = kills_1_g(self._names, self._settings)
-        self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
+        self._events = events_of(whole, self._settings)
         halo = self._place.space.halo
         self._own = slice(halo.start, halo.start + halo.own)
         self._rates = growth_shapes(whole, self._settings)[self._own]
@@ -130,7 +138,7 @@ class Future:
     def _made(self, first: float, observed: tuple[float, ...], dates: Shift) -> GrowthModel:
         """Return the model from one day to the last of those observed, with treatments on shifted days."""
         moved = self._calibration.dated(dates)
-        events = Events(moved.irradiations, moved.drug_doses, moved.surgeries)
+        events = events_of(moved, self._settings)
         model = interval_model(self._place, events, self._names, (first, observed[-1]), self._settings)
         return replace(model, observations_s=tuple(days_to_s(day - first) for day in observed), step_s=STEP_S)
 

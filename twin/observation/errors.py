@@ -30,7 +30,7 @@ from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.block_covariance import BlockCovariance
 from palpate.twin.observation.readings import Reading
 from palpate.twin.outline import matern_shapes
-from palpate.twin.priors import GAIN
+from palpate.twin.priors import BIOPSY, GAIN
 
 type Values = NDArray[np.float64]
 
@@ -167,6 +167,8 @@ def error_columns(
         first += count
         block[:, (first + scan) * r : (first + scan + 1) * r] = noise[:, None] * phi
         own = np.concatenate([one.variances for one in its] or [np.zeros(0)])
+        sampled = _by_rows(its, [settings.biopsy_std_mm if one.kind == BIOPSY else 0.0 for one in its])
+        own = own + (slope * sampled) ** 2
         diagonals.append(own + rest * (slope**2 * (edge**2 + float(errors_mm @ errors_mm)) + noise**2))
         rows.append(block)
     return np.concatenate(diagonals), np.concatenate(rows)
@@ -178,8 +180,8 @@ def _by_rows(its: tuple[Reading, ...], numbers: list[float]) -> Values:
 
 
 def _edge_mm(reading: Reading, misplaced_mm: float, settings: TwinSettings) -> float:
-    """Return the standard deviation of a reading's place, mm: registration, and drawing except for cellularity."""
-    drawn = 0.0 if reading.kind == GAIN else settings.contour_std_mm
+    """Return the standard deviation of a reading's place, mm: registration, and drawing where a contour was drawn."""
+    drawn = 0.0 if reading.kind in (GAIN, BIOPSY) else settings.contour_std_mm
     return float(np.hypot(drawn, misplaced_mm))
 
 

@@ -25,7 +25,7 @@ from palpate.twin.observation.contour_errors import (
 from palpate.twin.observation.errors import Field, SharedErrors, error_columns, shared_errors
 from palpate.twin.observation.readings import REACH_MM, STEEPNESS, Reading, readings
 from palpate.twin.outline import apparent_density, spread_out
-from palpate.twin.priors import GAIN, Unknowns
+from palpate.twin.priors import BIOPSY, GAIN, Unknowns
 
 type Values = NDArray[np.float64]
 
@@ -91,7 +91,8 @@ class Observations:
             for one in scan:
                 _, slope, direct = one.of(state, xi, unknown)
                 rows = one.average @ (slope[:, None] * change)
-                rows[:, unknown.names.index(one.kind)] += one.average @ direct
+                if one.kind != BIOPSY:
+                    rows[:, unknown.names.index(one.kind)] += one.average @ direct
                 parts.append(rows)
         return np.concatenate(parts)
 
@@ -118,7 +119,7 @@ class Observations:
         for one in its:
             shares, _, _ = one.of(density, np.zeros(unknown.size), unknown)
             slope, level = self._by_place(one, shares), self._by_level(one, density, unknown)
-            if one.kind == GAIN:
+            if one.kind in (GAIN, BIOPSY):
                 readings.append(one)
             elif self.settings.contour_errors == "independent":
                 variances = inflated_variances(slope, self._by_threshold(one, density, unknown))
@@ -139,7 +140,7 @@ class Observations:
 
     def _by_level(self, one: Reading, density: Values, unknown: Unknowns) -> Values:
         """Return the standard deviation c of a share by the level at which a contour is drawn, shape (m,)."""
-        if one.kind == GAIN or self.settings.contour_errors == "independent":
+        if one.kind in (GAIN, BIOPSY) or self.settings.contour_errors == "independent":
             return np.zeros(len(one.values))
         at, xi = unknown.names.index(one.kind), np.zeros(unknown.size)
         shares = []
@@ -193,7 +194,7 @@ class Observations:
         if self.settings.contour_errors == "independent":
             return len(self.values)
         near = [CONTOUR_ERRORS.near(level) for level in self.levels]
-        cells = sum(len(one.values) for its in self.scans for one in its if one.kind == GAIN)
+        cells = sum(len(one.values) for its in self.scans for one in its if one.kind in (GAIN, BIOPSY))
         return cells + int(sum(one.sum() for one in near))
 
     @property

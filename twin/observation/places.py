@@ -26,13 +26,23 @@ def between(tissue: NDArray[np.bool_], offset: NDArray[np.floating]) -> sparse.c
         tissue: mask of tissue, shape (i, j, k).
         offset: offsets of the places from the middles of the tissue voxels, in voxels, shape (n, 3).
     """
+    return interpolation(tissue, np.argwhere(tissue) + offset)
+
+
+def interpolation(tissue: NDArray[np.bool_], places: Values) -> sparse.csr_matrix:
+    """Return the matrix from a field at n tissue voxels to its values at m places, shape (m, n).
+
+    Args:
+        tissue: mask of tissue, shape (i, j, k).
+        places: places in voxels, shape (m, 3).
+    """
+    count = int(tissue.sum())
     number = np.zeros(tissue.shape, dtype=np.int64)
-    number[tissue] = np.arange(int(tissue.sum()))
+    number[tissue] = np.arange(count)
     number = number[nearest_in(tissue)]
-    places = np.argwhere(tissue) + offset
     first = np.floor(places).astype(np.int64)
     weights = cubic(places - first)
-    total = sparse.csr_matrix((len(places), len(places)))
+    total = sparse.csr_matrix((len(places), count))
     limits = np.array(tissue.shape) - 1
     rows = np.arange(len(places))
     for corner in itertools.product(range(4), repeat=3):

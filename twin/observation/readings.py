@@ -8,6 +8,8 @@ threshold, would raise it without end.
 
 A scan whose regions were drawn and hold no tumour has shares of 0, of every kind that any other scan shows: the density
 is below the thresholds near where the tumour is on other dates. Cavities are no tissue and give no data.
+
+A biopsy tells the density at its point, interpolated between voxels, without the patient's factor on cellularity.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from scipy import ndimage, sparse
 
 from palpate.imaging.tumour.history import CAVITY, ENHANCING, NECROTIC, NON_ENHANCING, TumourHistory, TumourScan
 from palpate.twin.lattice import visible
-from palpate.twin.observation.places import between
-from palpate.twin.priors import ENHANCING_ABOVE, GAIN, INFILTRATED_ABOVE, Unknowns
+from palpate.twin.observation.places import between, interpolation
+from palpate.twin.priors import BIOPSY, ENHANCING_ABOVE, GAIN, INFILTRATED_ABOVE, Unknowns
 
 type Values = NDArray[np.float64]
 
@@ -42,7 +44,7 @@ class Reading:
     """Data of one kind of one scan: y = mean over blocks of a function f of u, plus errors.
 
     Attributes:
-        kind: GAIN for cellularity, else the name of the threshold.
+        kind: GAIN for cellularity, BIOPSY for samples, else the name of the threshold.
         average: means over blocks of a field at the places that the scan's voxels show, shape (m, n).
         values: data y, shape (m,).
         variances: variances of the blocks' independent errors, shape (m,); those of shares depend on the density
@@ -68,6 +70,8 @@ class Reading:
             xi: unknowns, shape (p,).
             unknown: layout of xi.
         """
+        if self.kind == BIOPSY:
+            return density, np.ones_like(density), np.zeros_like(density)
         one = unknown.single[unknown.names.index(self.kind)]
         q = unknown.value(xi, self.kind)
         if self.kind == GAIN:
@@ -100,7 +104,8 @@ def readings(
     for scan in history.scans:
         kinds = any_kind if scan.drawn and not scan.tumour.any() else _kinds(scan)
         own = _scan_readings(scan, kinds, where, history.tissue, factors, edges_mm)
-        found.append(tuple(replace(one, steepness=steepness) for one in own))
+        samples = (_samples(scan, history),) if scan.biopsies else ()
+        found.append((*(replace(one, steepness=steepness) for one in own), *samples))
     return tuple(found)
 
 
@@ -136,6 +141,17 @@ def _scan_readings(
         seen = average if places is None else average @ places
         found.append(Reading(kind, seen, y, own, points * edges_mm, voxels, STEEPNESS["independent"]))
     return tuple(found)
+
+
+def _samples(scan: TumourScan, history: TumourHistory) -> Reading:
+    """Return the densities of a scan's biopsies."""
+    points = np.array([(*one.point_mm, 1.0) for one in scan.biopsies])
+    places = np.linalg.solve(history.affine_mm, points.T)[:3].T
+    average = interpolation(history.tissue, np.clip(places, 0.0, np.array(history.tissue.shape) - 1.0))
+    values = np.array([one.density for one in scan.biopsies])
+    variances = np.array([one.std**2 for one in scan.biopsies])
+    voxels = np.ones(len(values))
+    return Reading(BIOPSY, average, values, variances, places * history.edges_mm, voxels, STEEPNESS["independent"])
 
 
 def _blocks(

@@ -27,6 +27,7 @@ from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
 from palpate.resources import gather_use
 from palpate.twin.basis_of_calibration import basis, basis_warnings
+from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration, calibrated
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.clocks.words import clock_rows, clock_warnings
@@ -36,6 +37,7 @@ from palpate.twin.lattice import nearest_in
 from palpate.twin.observation.innovations import Innovation
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
 from palpate.twin.products.innovations import innovation_record, innovations, unexpected
+from palpate.twin.trust.domain import domain
 
 LEAST_ACCEPTED: Final = 0.05
 """Smallest share of accepted proposals; with a smaller one the draws may not follow the posterior."""
@@ -108,7 +110,10 @@ def calibration_record(
     past = fitted(found)
     own = (*_sampling_warnings(found), *contradicted(found.history, past), *unexpected(innovations))
     clocks = clock_warnings(found.clocks)
-    warnings = (*basis_warnings(found), *remarks.warnings, *clocks, *own, *front_warnings(found))
+    shifts = prior_shifts(found.history, found.settings)
+    tried = domain(found, unlike=untried(shifts))
+    doubts = (*own, *front_warnings(found), *tried.warnings())
+    warnings = (*basis_warnings(found), *remarks.warnings, *clocks, *doubts)
     return {
         "subject": history.subject,
         "basis": str(basis(found)),
@@ -132,6 +137,8 @@ def calibration_record(
             "chemotherapy": [one.day for one in history.drug_doses],
             "surgery": [one.day for one in history.surgeries],
         },
+        "domain": tried.as_record(),
+        "prior_shifts": [one.as_record() for one in shifts],
         "statistics": dataclasses.asdict(found.statistics)
         | {"effective_sample_fraction": found.draws.effective_share, "acceptance": found.draws.acceptance},
         "radiotherapy_courses": list(remarks.courses),

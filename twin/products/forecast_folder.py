@@ -36,14 +36,17 @@ from palpate.resources import gather_use
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.basis import Basis
 from palpate.twin.basis_of_calibration import basis, basis_warnings
+from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
+from palpate.twin.forecast.next_scan import NextScan
 from palpate.twin.forecast.predict import Forecast
 from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
 from palpate.twin.products.on_mesh import MeshedLattice, meshed_lattice, write_on_mesh
 from palpate.twin.products.past_maps import write_dose, write_past
 from palpate.twin.products.volume_curve import forecast_with_curve, past_curve
+from palpate.twin.trust.domain import domain
 
 type Values = NDArray[np.float64]
 
@@ -94,6 +97,7 @@ class ForecastOfDays:
         curve_past: volumes day by day of the past, as rows.
         curve_ahead: volumes day by day from the last scan on, as rows.
         moved: displacement of tissue; None where it is not forecast.
+        next_scans: expected value of a further scan on some days.
     """
 
     calibration: Calibration
@@ -101,6 +105,7 @@ class ForecastOfDays:
     curve_past: list[dict[str, Any]]
     curve_ahead: list[dict[str, Any]]
     moved: MassEffectOverTime | None
+    next_scans: tuple[NextScan, ...] = ()
 
 
 def forecast_of_days(
@@ -123,11 +128,11 @@ def forecast_of_days(
     """
     history = calibration.history
     last = history.scans[-1].day
-    ahead, curve = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
+    ahead, curve, told = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
     past = past_curve(calibration, comm)
     say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
     moved = mass_effect(calibration, ahead, comm) if displacement else None
-    return ForecastOfDays(calibration, ahead, past, curve, moved)
+    return ForecastOfDays(calibration, ahead, past, curve, moved, told)
 
 
 def write_forecast(
@@ -160,6 +165,9 @@ def write_forecast(
             rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
         say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
     rests_on = basis(calibration)
+    tried = domain(calibration, max(after_days), untried(prior_shifts(history, calibration.settings)))
+    for warning in tried.warnings():
+        say(f"WARNING: {warning}")
     record = {
         "subject": history.subject,
         "basis": str(rests_on),
@@ -171,7 +179,11 @@ def write_forecast(
         "mass_effect": None if moved is None else _mass_effect(calibration, moved),
         "meshes": meshes,
         "left_out": _beyond(calibration, last + max(after_days)),
-        "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration))],
+        "domain": tried.as_record(),
+        "next_scan": [one.as_record() for one in found_days.next_scans],
+        "warnings": [
+            one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration), *tried.warnings())
+        ],
         "versions": versions(),
     }
     (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")

@@ -19,6 +19,7 @@ from palpate.solvers.dealt import dealt
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import Dynamics, dynamics
+from palpate.twin.forecast.next_scan import AFTER_DAYS, NextScan, next_scans
 from palpate.twin.forecast.predict import Forecast, predict_days, present, shares_above
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
@@ -71,14 +72,23 @@ class VolumeCurve:
         Args:
             comm: ranks that looked at draws of their own.
         """
+        every = self.gathered(comm)
+        return [{"day": day} | {name: intervals(one) for name, one in of.items()} for day, of in every.items()]
+
+    def gathered(self, comm: MPI.Comm = MPI.COMM_SELF) -> dict[float, dict[str, Values]]:
+        """Return the volumes of all draws in their order, by day, ascending, and name, on every rank. Collective.
+
+        Args:
+            comm: ranks that looked at draws of their own.
+        """
         parts = comm.allgather(self.of_day)
         every = {day: {number: one for part in parts for number, one in part.get(day, {}).items()} for day in parts[0]}
-        return [{"day": day} | _intervals([of[number] for number in sorted(of)]) for day, of in sorted(every.items())]
+        return {day: _by_name([of[number] for number in sorted(of)]) for day, of in sorted(every.items())}
 
 
-def _intervals(volumes: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Return the intervals of each volume over draws."""
-    return {name: intervals(np.array([one[name] for one in volumes])) for name in volumes[0]}
+def _by_name(volumes: Sequence[dict[str, float]]) -> dict[str, Values]:
+    """Return each volume of all draws."""
+    return {name: np.array([one[name] for one in volumes]) for name in volumes[0]}
 
 
 def days_between(first: float, last: float, others: Sequence[float] = ()) -> list[float]:
@@ -122,7 +132,7 @@ def past_curve(calibration: Calibration, comm: MPI.Comm = MPI.COMM_SELF) -> list
 
 def forecast_with_curve(
     calibration: Calibration, days: Sequence[float], comm: MPI.Comm = MPI.COMM_SELF
-) -> tuple[list[Forecast], list[dict[str, Any]]]:
+) -> tuple[list[Forecast], list[dict[str, Any]], tuple[NextScan, ...]]:
     """Forecast some days, and volumes day by day from the last scan to the last of them. Collective.
 
     Args:
@@ -131,15 +141,18 @@ def forecast_with_curve(
         comm: ranks to share the draws.
 
     Returns:
-        The forecast of each day, and the rows of the curve, the first of which is the day of the last scan.
+        The forecast of each day, the rows of the curve, the first of which is the day of the last scan, and the value
+        of a further scan.
     """
     found = VolumeCurve(calibration)
     now = present(calibration)
     for number in dealt(range(len(now.densities)), comm):
         found.look(number, now.day, now.densities[number].astype(np.float64))
-    between = [day for first, last in pairwise((now.day, *days)) for day in days_between(first, last)]
+    scans = [now.day + after for after in AFTER_DAYS]
+    between = [day for first, last in pairwise((now.day, *days)) for day in days_between(first, last, scans)]
     ahead = predict_days(calibration, days, comm, on_the_way=between, look=found.look)
-    return list(ahead), found.rows(comm)
+    told = next_scans(found.gathered(comm), now.day, calibration.settings.contour_std_mm)
+    return list(ahead), found.rows(comm), told
 
 
 def _dynamics(calibration: Calibration) -> Dynamics:

@@ -21,11 +21,14 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.resources import gather_use
+from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.products.figures import intervals
 from palpate.twin.products.forecast_folder import forecast_of_days, write_forecast
 from palpate.twin.scenario.schedule import Schedule
 from palpate.twin.scenario.what_if import PairedDifference, ScheduledPatient, courses_of, differences
+from palpate.twin.trust.domain import domain
+from palpate.twin.trust.tried import demand_tried_horizon, joined
 
 COLUMNS: Final = ("schedule", "day", "quantity", "mean", "std", "lower", "upper")
 """Columns of difference.tsv."""
@@ -54,9 +57,10 @@ def what_if_into(
         The paired differences from the planned schedule.
 
     Raises:
-        InputError: a schedule cannot be applied, a day is not after the last scan, or the folder holds somebody else's
-            files.
+        InputError: a schedule cannot be applied, a day is not after the last scan or further ahead than was ever
+            validated, or the folder holds somebody else's files.
     """
+    demand_tried_horizon(after_days)
     target = claim_folder(out, "forecast", {f"schedule {at}": one.path for at, one in enumerate(schedules, start=1)})
     courses = courses_of(calibration, schedules)
     with target.owned() if comm.rank == 0 else nullcontext():
@@ -77,7 +81,7 @@ def what_if_into(
                     (partial / course.name).mkdir()
                     write_forecast(partial / course.name, ahead, after_days)
                 (partial / "difference.tsv").write_text(difference_table(found), encoding="utf-8")
-                record = _record(calibration, courses, schedules, found)
+                record = _record(calibration, courses, schedules, found, max(after_days))
                 (partial / "difference.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return found
 
@@ -118,8 +122,12 @@ def _record(
     courses: Sequence[ScheduledPatient],
     schedules: Sequence[Schedule],
     found: Sequence[PairedDifference],
+    after_days: float,
 ) -> dict[str, object]:
     warnings = [warning for course in courses if (warning := prior_warning(course)) is not None]
+    unlike = untried(prior_shifts(calibration.history, calibration.settings))
+    tried = {course.name: domain(course.calibration, after_days, unlike) for course in courses}
+    warnings += joined(tried.values()).warnings()
     for warning in warnings:
         say(f"WARNING: {warning}")
     return {
@@ -135,6 +143,7 @@ def _record(
             | {"probability_less": float(np.mean(one.values < 0.0))}
             for one in found
         ],
+        "domain": {name: one.as_record() for name, one in tried.items()},
         "warnings": [one.as_record() for one in warnings],
         "versions": versions(),
     }

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.twin.biology import with_markers
 from palpate.twin.calibration.calibrate import Calibration, prepared
 from palpate.twin.calibration.posterior import CalibrationProblem
-from palpate.twin.dynamics import Events
+from palpate.twin.dynamics import Events, events_of
 from palpate.twin.outline import apparent_density
 from palpate.twin.rungs.from_history import ball_radius_mm, seen_on, volume_ml
 from palpate.twin.rungs.frozen_stress import frozen_stress
@@ -36,7 +37,8 @@ def small_rungs(history: TumourHistory, settings: TwinSettings) -> tuple[Logisti
     burden_ml = float(density.sum() * np.prod(history.edges_mm)) * 1e-3
     radius_mm = ball_radius_mm(volume_ml(seen, history.edges_mm))
     white = float(history.white[seen].mean())
-    return logistic_model(settings, burden_ml), radial_model(settings, radius_mm, white=white)
+    own = with_markers(settings, history.markers)
+    return logistic_model(own, burden_ml), radial_model(own, radius_mm, white=white)
 
 
 def lattice_rung(history: TumourHistory, settings: TwinSettings, until: float = 0.0) -> LatticeModel:
@@ -79,9 +81,14 @@ def calibrated_lattice(
     return model, np.concatenate([*parts, drawn.front_error], axis=1), np.concatenate([xi, q[:, None]], axis=1)
 
 
-def events(history: TumourHistory) -> Events:
-    """Return all treatment of a history on the lattice, as the lattice rung takes it."""
-    return Events(history.irradiations, history.drug_doses, history.surgeries)
+def events(history: TumourHistory, settings: TwinSettings | None = None) -> Events:
+    """Return all treatment of a history on the lattice, as the lattice rung takes it.
+
+    Args:
+        history: history on the lattice.
+        settings: settings of the twin; None for the defaults.
+    """
+    return events_of(history, settings or TwinSettings())
 
 
 def _rung(
@@ -92,7 +99,7 @@ def _rung(
     stress = None
     if problem.stress is not None:
         system = problem.elastic_system or elastic(history, settings, own.place, problem.stress.log_moduli[0])
-        stress = frozen_stress(problem, problem.stress, system, xi, density, events(history), until)
+        stress = frozen_stress(problem, problem.stress, system, xi, density, events(history, settings), until)
     return LatticeModel(
         replace(own, unknowns=layout),
         history,

@@ -7,7 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.history import Irradiation, Surgery, TumourHistory
+from palpate.twin.biology import effective_irradiations
 from palpate.twin.lattice import visible
 from palpate.twin.outline import signed_distance_mm
 from palpate.twin.rungs.regimen import DatedFraction, DatedOperation, Regimen
@@ -19,19 +21,21 @@ MOST_REMOVED: Final = 0.999
 """Largest share of the tumour's cells that an operation removes: around what is visible some always stay."""
 
 
-def regimen(history: TumourHistory) -> Regimen:
+def regimen(history: TumourHistory, settings: TwinSettings | None = None) -> Regimen:
     """Return the treatment of a tumour as the small rungs take it.
 
     The visible tumour is that of the last scan until the event which shows any, else that of the first one which does.
     Its dose is the mean; by radius, it is the mean over the voxels of one distance from the outline, and the outline's
-    own radius is that of a ball with the tumour's volume. An operation removes the share of the visible tumour that
-    was in the resected region, or a ball with the volume of that region.
+    own radius is that of a ball with the tumour's volume. Where cells are hypoxic, doses are those that act. An
+    operation removes the share of the visible tumour that was in the resected region, or a ball with the volume of that
+    region.
 
     Args:
         history: history of the tumour, on any grid.
+        settings: settings of the twin, with the oxygen enhancement ratio; None for the defaults.
     """
     fractions, places = [], {}
-    for one in history.irradiations:
+    for one in effective_irradiations(history, settings or TwinSettings()):
         scan = _scan_before(history, one.day)
         if scan not in places:
             places[scan] = _place(history, scan)

@@ -31,7 +31,7 @@ def under(calibration: Calibration, history: TumourHistory) -> Calibration:
             found = _without_unknown(found, name)
     settings, known = calibration.settings, calibration.unknowns.names
     missing = [] if ALPHA in known or not history.irradiations else [alpha_prior(settings)]
-    missing += [kill_prior(drug, settings) for drug in drugs(history) if KILL + drug not in known]
+    missing += [kill_prior(drug, settings, history.markers) for drug in drugs(history) if KILL + drug not in known]
     for one in missing:
         found = _with_unknown(found, one)
     return found

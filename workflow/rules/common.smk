@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 
 from palpate.config.region_choice import names_beside
 from palpate.config.settings import load_settings
-from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study, stream_files
+from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, participants_file, read_study, stream_files
 from palpate.errors import InputError
 from palpate.form_folders import VARIABLE as FORMS_VARIABLE
 from palpate.machine_failures import on_this_machine
@@ -240,6 +240,7 @@ def tumour_sources(wildcards):
     given = {role: list(dict.fromkeys(filter(None, paths))) for role, paths in roles.items()}
     named = {"named_by_treatments": list(dict.fromkeys(files_of_treatments(given["treatment"])))}
     named |= {"streams": [str(path) for path in stream_files(Path(settings.sessions))]}
+    named |= {"participants": [str(path) for path in participants_file(Path(settings.sessions))]}
     return given | named | measured
 
 

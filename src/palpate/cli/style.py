@@ -43,6 +43,7 @@ EXAMPLES: Final = {
     "verify forecast": "palpate verify forecast forecast --truth patient/sub-02/truth/truth.json",
     "verify calibration": "palpate verify calibration results --sessions study/sessions.tsv",
     "verify heldout": "palpate verify heldout results --participants study/participants.tsv",
+    "verify credibility": "palpate verify credibility results --out credibility.html",
     "check": "palpate check --config config.yaml",
     "config show": "palpate config show config.yaml --section inversion",
     "config profile": "palpate config profile slurm > my-cluster/config.yaml",

@@ -138,3 +138,41 @@ def heldout(
     for subject, reason in found.left_out.items():
         say(f"sub-{subject} was left out: {reason}")
     say(f"scores in {target.path}")
+
+
+@verify.command()
+def credibility(
+    results: Annotated[
+        Path | None,
+        typer.Argument(help="Results folder of a study, whose own records are added; default: the program alone."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="HTML page; the report goes beside it as JSON.")] = Path("credibility.html"),
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="Question, use, influence and consequence (low, medium or high): JSON, or a YAML or JSON file; "
+            "default: research."
+        ),
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Folder of benchmark records; default: those that came with this palpate.")
+    ] = None,
+) -> None:
+    """Write a credibility report in the shape of V&V 40, goals missed first, from records; nothing is measured for it.
+
+    Question and context of use, model risk, verification, validation beside published figures, uncertainty and its
+    calibration, sensitivity, applicability domain (mm, mL, days) and known limits. A benchmark without a record is
+    listed as not measured. With RESULTS the study's innovations, dates, shifts and warnings are added.
+    """
+    from palpate.config.credibility import CredibilitySettings
+    from palpate.config.section import parse_settings
+    from palpate.progress import say
+    from palpate.service.credibility.page import claim_credibility, credibility_text, write_credibility
+    from palpate.service.credibility.report import credibility as report
+
+    chosen = parse_settings(CredibilitySettings, context)
+    claim_credibility(out, {"results": results, "records": records})
+    found = report(chosen, records, results)
+    write_credibility(out, found)
+    print(credibility_text(found))
+    say(f"page {out}, report {out.with_suffix('.json')}")

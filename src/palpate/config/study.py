@@ -31,6 +31,8 @@ ONE_SCAN = (
 """Message for a subject with a single scan of the tumour."""
 STREAM_TABLE = "observations.tsv"
 """Name of the table of streams, beside the table of sessions."""
+PARTICIPANTS_TABLE = "participants.tsv"
+"""Name of the table of participants, beside the table of sessions."""
 STREAM_RESOURCES = ("observations.json", "observations.ndjson")
 """Names of files of FHIR Observations, beside the table of sessions."""
 _LABEL = re.compile(r"[0-9A-Za-z]+")
@@ -170,6 +172,16 @@ def stream_files(table: Path) -> tuple[Path, ...]:
     """
     named = [table.parent / name for name in (STREAM_TABLE, *STREAM_RESOURCES)]
     return tuple(path for path in named if path.exists())
+
+
+def participants_file(table: Path) -> tuple[Path, ...]:
+    """Return the table of participants beside a table of sessions, where there is one.
+
+    Args:
+        table: the table of sessions.
+    """
+    path = table.parent / PARTICIPANTS_TABLE
+    return (path,) if path.exists() else ()
 
 
 def _rows(table: Path) -> Rows:

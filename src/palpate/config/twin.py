@@ -71,6 +71,10 @@ class TwinSettings(Section):
     alpha_beta_gy: Positive = 10.0
     """Ratio of alpha to beta, Gy; not calibrated."""
 
+    oxygen_enhancement_ratio: Annotated[float, Field(ge=1, le=4)] = 3.0
+    """Dose that kills hypoxic cells over the dose that kills well-supplied ones as well. It acts where a map of hypoxia
+    is given, and nowhere else."""
+
     drugs: dict[str, DrugSettings] = Field(default_factory=lambda: {"temozolomide": TEMOZOLOMIDE})
     """Drugs by name in lower case."""
 
@@ -103,6 +107,9 @@ class TwinSettings(Section):
 
     registration_std_mm: Annotated[float, Field(ge=0)] = 0.3
     """Standard deviation of the registration of a later scan to the first, mm, where the registration measured none."""
+
+    biopsy_std_mm: Annotated[float, Field(ge=0)] = 2.0
+    """Standard deviation of the place of a biopsy's sample, mm (navigation, shift of the brain); assumed."""
 
     correlation_mm: Positive = 15.0
     """Correlation length of errors of the edge and of shared noise, mm."""

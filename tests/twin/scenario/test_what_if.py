@@ -137,7 +137,10 @@ def test_command_writes_a_forecast_for_each_and_the_differences(
         (name, quantity) for name in ("none", "drug") for quantity in ("enhancing_ml", "visible_ml", "burden_ml")
     }
     record = json.loads((out / "difference.json").read_text())
-    assert [one["code"] for one in record["warnings"]] == ["effect-from-prior"]
+    from_prior, untried = record["warnings"]
+    assert (from_prior["code"], untried["code"]) == ("effect-from-prior", "outside-validated-domain")
+    assert "largest edge of the images' voxels 4 mm (tried 3 mm, growth_cohort)" in untried["sentence"]
+    assert set(record["domain"]) == {"as_planned", "none", "drug"}
     assert record["draws"] == QUICK.draws
     again = palpate_inside(*words[:2], "--do", str(none), "--do", str(none), "--out", str(tmp_path / "x"))
     assert again.code == 2
