@@ -98,9 +98,7 @@ class ParticlePool:
     def chosen(self, at: NDArray[np.int64]) -> ParticleBelief:
         """Return some of the particles as equally probable ones."""
         even = np.full(len(at), -np.log(len(at)))
-        return ParticleBelief(
-            self.end.z[at], self.chances[at], even, self.end.log_likelihood[at], self.end.memory
-        )
+        return ParticleBelief(self.end.z[at], self.chances[at], even, self.end.log_likelihood[at], self.end.memory)
 
     def log_weights(self, fits: list[PathFit]) -> Values:
         """Return logarithms of the weights, by the density of all distributions together (Cornuet 2012), shape (N,).

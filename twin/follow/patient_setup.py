@@ -61,9 +61,7 @@ def patient_setup(
         model = replace(model, parameters=calibrated_parameters(model.parameters, calibration, history))
     treatment = regimen(history)
     chosen = FilterSettings("refitted", PARTICLES, seed=settings.seed)
-    return AssimilationSetup(
-        model, model.observations, treatment, treatment_lines(treatment), chosen, begins=begins
-    )
+    return AssimilationSetup(model, model.observations, treatment, treatment_lines(treatment), chosen, begins=begins)
 
 
 def treatment_lines(treatment: Regimen) -> tuple[tuple[float, str], ...]:
