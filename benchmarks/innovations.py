@@ -45,7 +45,7 @@ from palpate.twin.rungs.radial import RadialModel, radial_model
 from palpate.twin.rungs.regimen import DatedFraction, Regimen
 
 PATIENTS: Final = 200
-RADIAL_PATIENTS: Final = 100
+RADIAL_PATIENTS: Final = 40
 SHORT_PATIENTS: Final = 4
 DOSES: Final[Doses] = tuple((28.0 + 7.0 * week + day, 2.0) for week in range(6) for day in range(5))
 """Thirty fractions of 2 Gy in six weeks."""
@@ -122,7 +122,7 @@ def rung_case(rung: str) -> InnovationCase:
     return InnovationCase(setup, tuple(StreamPlan(name, SCANS, std) for name, std in SCAN_STDS.items()))
 
 
-METHODS: Final[tuple[Method, ...]] = ("extended", "unscented", "ensemble", "sequential", "refitted")
+METHODS: Final[tuple[Method, ...]] = ("extended", "unscented", "ensemble", "sequential")
 """Filters of the scalar tumour."""
 CASES: Final[Mapping[str, partial[InnovationCase]]] = {
     **{f"scalar tumour, {method}": partial(scalar_case, method) for method in METHODS},

@@ -7,9 +7,10 @@ and curvature H are found by Gauss and Newton's method,
 
     H = 1 + J^T J,     J the derivative of the whitened predictions of all measurements so far,
 
-new particles are drawn from N(m, H^-1), and each is weighed by p(xi | y) over the density it was drawn from. Weights
-correct what the fit has wrong. Where they are uneven, the normal distribution takes the weighted particles' moments and
-is drawn from again. Where that does not help either, particles are moved as in sequential Monte Carlo.
+new particles are drawn from Student's distribution around m with scale H^-1, and each is weighed by p(xi | y) over the
+density that it was drawn from. Weights correct what the fit has wrong. Where they are uneven, the distribution takes
+the weighted particles' moments, more are drawn, and all together are weighed by the mean density of all distributions
+(Cornuet et al. 2012). Where that does not help either, particles are moved as in sequential Monte Carlo.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ KEPT: Final = 0.2
 """Effective share of the particles down to which they are weighed and kept."""
 GOOD: Final = 0.5
 """Effective share of new particles from which on their distribution is not adapted further."""
-ROUNDS: Final = 5
+ROUNDS: Final = 10
 """Largest number of distributions that particles are drawn from."""
+FREEDOM: Final = 10.0
+"""Degrees of freedom of these distributions."""
 STEPS: Final = 8
 """Largest number of Gauss-Newton steps."""
 STEP: Final = 1e-3
@@ -51,15 +54,25 @@ DAMPING: Final = (0.0, 0.03, 0.3, 3.0, 30.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathFit:
-    """Normal distribution that particles are drawn from.
+    """Distribution that particles are drawn from: Student's, whose tails hold what a normal one would miss.
 
     Attributes:
         mean: mean m, shape (d,).
-        lower: Cholesky factor of the covariance, shape (d, d).
+        lower: Cholesky factor of the scale matrix, shape (d, d).
     """
 
     mean: Values
     lower: Values
+
+    def drawn(self, count: int, rng: np.random.Generator) -> Values:
+        """Return draws, shape (count, d).
+
+        Args:
+            count: number of draws.
+            rng: generator of random numbers.
+        """
+        wide = np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (count, 1)))
+        return np.asarray(self.mean + wide * rng.standard_normal((count, len(self.mean))) @ self.lower.T)
 
     def log_density(self, chances: Values) -> Values:
         """Return the logarithm of the density but for a constant that all fits share, shape (N,).
@@ -68,7 +81,8 @@ class PathFit:
             chances: standard normal numbers of each path, shape (N, d).
         """
         white = solve_triangular(self.lower, (chances - self.mean).T, lower=True)
-        return np.asarray(-0.5 * np.sum(white**2, axis=0) - np.log(np.diag(self.lower)).sum())
+        power = 0.5 * (FREEDOM + len(self.mean))
+        return np.asarray(-power * np.log1p(np.sum(white**2, axis=0) / FREEDOM) - np.log(np.diag(self.lower)).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +157,7 @@ class RefittedMonteCarlo[U](SequentialMonteCarlo[U]):
         fits = [self._mode(self._near(belief, added), operations)]
         pool: ParticlePool | None = None
         while True:
-            chances = fits[-1].mean + rng.standard_normal((self._count, len(fits[-1].mean))) @ fits[-1].lower.T
+            chances = fits[-1].drawn(self._count, rng)
             drawn = ParticlePool(chances, self.run(chances, operations))
             pool = drawn if pool is None else pool.joined(drawn)
             weights = pool.log_weights(fits)
@@ -156,15 +170,16 @@ class RefittedMonteCarlo[U](SequentialMonteCarlo[U]):
         return pool.chosen(systematic(weights, rng, self._count))
 
     def _near(self, belief: ParticleBelief, added: Values) -> Values:
-        """Return chances near the new posterior, to begin the fit at, shape (d,)."""
-        added = np.where(np.isfinite(added), added, -np.inf)
-        if not np.isfinite(added).any():
-            return weighted_moments(belief.chances, belief.log_weights)[0]
-        weights = belief.log_weights + largest_power(belief.log_weights, added, 0.05) * added
-        return weighted_moments(belief.chances, weights - logsumexp(weights))[0]
+        """Return the most probable particle, to begin the fit at, shape (d,).
+
+        A mean of particles may lie where a volume is below what is visible and has no derivative.
+        """
+        score = belief.log_likelihood + np.where(np.isfinite(added), added, -np.inf)
+        score = score - 0.5 * np.sum(belief.chances**2, axis=1)
+        return np.asarray(belief.chances[int(np.argmax(score))])
 
     def _mode(self, start: Values, operations: tuple[Operation, ...]) -> PathFit:
-        """Return the normal distribution at the mode of p(xi | y), by Gauss and Newton's method."""
+        """Return the distribution at the mode of p(xi | y), by Gauss and Newton's method."""
         xi, size = start, len(start)
         factor = None
         for _ in range(STEPS):
@@ -193,7 +208,7 @@ class RefittedMonteCarlo[U](SequentialMonteCarlo[U]):
 
 
 def adapted(fit: PathFit, chances: Values, log_weights: Values) -> PathFit:
-    """Return the normal distribution with the weighted particles' moments, shrunk to the fit as far as few count.
+    """Return the distribution with the weighted particles' moments, shrunk to the fit as far as few count.
 
     Args:
         fit: distribution that the particles were drawn from.
