@@ -76,6 +76,8 @@ def treatment_lines(treatment: Regimen) -> tuple[tuple[float, str], ...]:
 
 def _last_calibrated(history: TumourHistory, calibration: Calibration) -> float:
     """Return the day of the last scan that a calibration used, which the history must have."""
+    if calibration.given is not None:
+        _refuse("one run with given rates", "the posterior of a calibration")
     own, day = calibration.history, calibration.history.scans[-1].day
     if own.subject != history.subject:
         _refuse(f"a calibration of sub-{own.subject}", f"one of sub-{history.subject}, as the history is")

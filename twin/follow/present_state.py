@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
-from palpate.twin.assimilation.assimilate import present_draws, used_events
+from palpate.twin.assimilation.assimilate import present, present_draws, used_events
+from palpate.twin.assimilation.belief import Belief, ParticleBelief
 from palpate.twin.assimilation.innovation import EventInnovation
 from palpate.twin.assimilation.record import LifelongRecord
 from palpate.twin.assimilation.setup import AssimilationSetup
@@ -19,6 +20,7 @@ from palpate.twin.products.figures import unit_of
 from palpate.twin.rungs.observed import BURDEN, ENHANCING_VOLUME, FLAIR_VOLUME, FRONT_RADIUS, LEAST_ML
 from palpate.twin.rungs.regimen import Regimen
 from palpate.twin.state_space.event import Event
+from palpate.twin.weighted_draws import effective
 
 type Values = NDArray[np.float64]
 
@@ -26,8 +28,10 @@ ENDS: Final = (0.025, 0.5, 0.975)
 """Lower bound of the 95 % interval, median and upper bound."""
 SAME_SPREAD: Final = 0.9
 """Posterior over prior standard deviation from which a parameter is unidentified, if it did not move either."""
-SAME_PLACE: Final = 0.3
+SAME_PLACE: Final = 0.2
 """Largest distance of an unidentified parameter's mean from the prior's, prior standard deviations."""
+CHANCE: Final = 2.0
+"""Standard errors of both, for the number of particles, that are left to chance."""
 STATES: Final = (ENHANCING_VOLUME, FLAIR_VOLUME, BURDEN, FRONT_RADIUS)
 """Observations in which the state is told."""
 DRAWS: Final = 2000
@@ -52,7 +56,7 @@ def present_state(setup: AssimilationSetup[Regimen], record: LifelongRecord) -> 
         "basis": str(_basis(setup, used)),
         "units": {"days": "since the first scan", "intervals": "95 %"},
         "state": _state(setup, x, theta),
-        "parameters": _parameters(setup, theta),
+        "parameters": _parameters(setup, theta, _worth(present(setup, record))),
         "innovations": [_innovation(setup.model.rung, one) for one in innovations],
         "streams": [
             {
@@ -108,14 +112,23 @@ def _state(setup: AssimilationSetup[Regimen], x: Values, theta: Values) -> list[
     return rows
 
 
-def _parameters(setup: AssimilationSetup[Regimen], theta: Values) -> list[dict[str, object]]:
+def _worth(belief: Belief) -> float:
+    """Return the effective number of particles."""
+    if not isinstance(belief, ParticleBelief):
+        return float(DRAWS)
+    return len(belief.log_weights) * effective(belief.log_weights)
+
+
+def _parameters(setup: AssimilationSetup[Regimen], theta: Values, worth: float) -> list[dict[str, object]]:
+    """Return rows of all parameters; one is informed where its posterior differs from the prior beyond chance."""
+    place, spread = SAME_PLACE + CHANCE / np.sqrt(worth), SAME_SPREAD - CHANCE / np.sqrt(2.0 * worth)
     rows = []
     for at, one in enumerate(setup.model.parameters):
         unit, factor = unit_of(one)
-        moved = abs(float(theta[:, at].mean())) > SAME_PLACE or float(theta[:, at].std()) < SAME_SPREAD
+        informed = bool(abs(float(theta[:, at].mean())) > place or float(theta[:, at].std()) < spread)
         drawn = one.natural(one.mean + one.std * theta[:, at]) * factor
         row: dict[str, object] = {"rung": setup.model.rung, "name": one.name, "unit": unit, **_interval(drawn)}
-        rows.append(row | {"identified": moved, "says": "informed" if moved else "unidentified"})
+        rows.append(row | {"identified": informed, "says": "informed" if informed else "unidentified"})
     return rows
 
 

@@ -16,7 +16,7 @@ from palpate.twin.assimilation.setup import AssimilationSetup, FilterSettings, M
 from palpate.twin.state_space.event import Event
 from tests.twin.assimilation.linear_model import events_of, linear_setup
 
-METHODS: tuple[Method, ...] = ("extended", "unscented", "ensemble", "sequential")
+METHODS: tuple[Method, ...] = ("extended", "unscented", "ensemble", "sequential", "refitted")
 DOSES: Doses = ((12.0, 20.0), (30.0, 20.0))
 TODAY = 60.0
 

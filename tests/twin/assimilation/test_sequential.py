@@ -102,22 +102,25 @@ def _off(
     truth: Values,
     runs: int,
     members: int = 500,
+    method: Method = "sequential",
 ) -> Values:
     """Distances of the mean over runs from the truth, in Monte-Carlo standard errors."""
-    found = np.stack([_statistics(_record("sequential", noise, doses, seen, members, seed)) for seed in range(runs)])
+    found = np.stack([_statistics(_record(method, noise, doses, seen, members, seed)) for seed in range(runs)])
     return np.asarray((found.mean(axis=0) - truth) / (found.std(axis=0, ddof=1) / np.sqrt(runs)))
 
 
-def test_noiseless_posterior_is_the_grids() -> None:
+@pytest.mark.parametrize("method", ["sequential", "refitted"])
+def test_noiseless_posterior_is_the_grids(method: Method) -> None:
     """Means, squares and evidence within two standard errors: one in twenty may be beyond by chance, none far."""
-    off = np.abs(_off(0.0, DOSES, DOSED, _noiseless_grid(), runs := 16))
+    off = np.abs(_off(0.0, DOSES, DOSED, _noiseless_grid(), runs := 16, method=method))
     assert np.sort(off)[-2] < stats.t.isf(0.025, runs - 1), off
     assert off.max() < stats.t.isf(1e-4, runs - 1), off
 
 
-def test_noisy_posterior_is_the_grids() -> None:
+@pytest.mark.parametrize("method", ["sequential", "refitted"])
+def test_noisy_posterior_is_the_grids(method: Method) -> None:
     """With noise on the way the path is moved as well; a move of the parameters alone would be too narrow."""
-    off = np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), runs := 16))
+    off = np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), runs := 16, method=method))
     assert np.sort(off)[-2] < stats.t.isf(0.025, runs - 1), off
     assert off.max() < stats.t.isf(1e-4, runs - 1), off
 
