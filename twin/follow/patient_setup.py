@@ -14,6 +14,8 @@ from palpate.twin.follow.rates_of_calibration import calibrated_parameters
 from palpate.twin.lattice import visible
 from palpate.twin.rungs.build import small_rungs
 from palpate.twin.rungs.from_history import regimen
+from palpate.twin.rungs.logistic import LogisticModel
+from palpate.twin.rungs.radial import RadialModel
 from palpate.twin.rungs.regimen import Regimen
 
 RUNGS: Final = ("radial", "logistic")
@@ -54,7 +56,8 @@ def patient_setup(
     """
     demand_rung(rung)
     _demand_tumour(history)
-    (model,) = (one for one in small_rungs(history, settings) if one.rung == rung)
+    models: tuple[LogisticModel | RadialModel, ...] = small_rungs(history, settings)
+    (model,) = (one for one in models if one.rung == rung)
     begins = 0.0
     if calibration is not None:
         begins = _last_calibrated(history, calibration)

@@ -40,7 +40,8 @@ def stream_events(
     Raises:
         InputError: a volume has another unit than one of volume, or is negative.
     """
-    events, assumed = [], set()
+    events: list[Event] = []
+    assumed: set[str] = set()
     for one in values:
         if one.stream in VOLUMES and one.stream in modelled:
             events.append(_volume(one))

@@ -124,7 +124,7 @@ def test_other_settings_run_all_again() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_present_goes_on_from_the_last_visit(method: Method) -> None:
     """On the visit's day it is the checkpoint's belief; five days on it is wider, and draws have its moments."""
-    setup = scalar_setup(method, 2000 if method in {"ensemble", "sequential"} else 4)
+    setup = scalar_setup(method, 2000 if method in {"ensemble", "sequential", "refitted"} else 4)
     record = assimilate(setup, begin_record(setup, "sub-01"), VISITS, TODAY)
     at = present(setup, record, 55.0)
     assert np.array_equal(at.moments()[1], record.checkpoints[-1].belief.moments()[1])

@@ -8,7 +8,7 @@ import scipy.stats as stats
 from numpy.typing import NDArray
 from worlds.scalar_tumour import PRIORS, Doses, LogVolume, ScalarTumour
 
-from palpate.twin.assimilation import sequential
+from palpate.twin.assimilation import refitted, sequential
 from palpate.twin.assimilation.assimilate import assimilate
 from palpate.twin.assimilation.record import LifelongRecord, begin_record
 from palpate.twin.assimilation.setup import AssimilationSetup, FilterSettings, Method
@@ -129,6 +129,12 @@ def test_moves_without_their_correction_are_found(monkeypatch: pytest.MonkeyPatc
     """The tests above can fail: moves that ignore what they were proposed from draw another distribution."""
     monkeypatch.setattr(sequential, "_over_gaussian", lambda chances, *_: np.zeros(len(chances)))
     assert np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), 16)).max() > 10.0
+
+
+def test_particles_without_their_weights_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests above can fail: particles of a fit that all weigh the same are the fit's, not the posterior's."""
+    monkeypatch.setattr(refitted.ParticlePool, "log_weights", lambda pool, _: np.zeros(len(pool.chances)))
+    assert np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), 16, method="refitted")).max() > stats.t.isf(1e-4, 15)
 
 
 @pytest.mark.long

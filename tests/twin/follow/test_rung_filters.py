@@ -37,16 +37,6 @@ def test_a_fit_gives_the_posterior_of_sequential_monte_carlo() -> None:
     np.testing.assert_allclose(spreads[0], spreads[1], rtol=0.25)
 
 
-def test_one_weight_for_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test above can fail: particles without their weights are the fit's, not the posterior's."""
-    right = _record("logistic", "refitted", 3).checkpoints[-1].belief.moments()
-    monkeypatch.setattr(
-        refitted.ParticlePool, "log_weights", lambda self, _: np.full(len(self.chances), -np.log(len(self.chances)))
-    )
-    wrong = _record("logistic", "refitted", 3).checkpoints[-1].belief.moments()
-    assert np.abs((wrong[0] - right[0]) / np.sqrt(np.diag(right[1])))[2:].max() > 1.0 / 3.0
-
-
 def test_a_front_is_followed() -> None:
     """One patient of the radial rung: Kalman filters gave a mean square above 10 here (decision 0154)."""
     white = np.concatenate([one.normalised for one in _record("radial", "refitted", 0, 200).innovations])
