@@ -35,7 +35,10 @@ type Values = NDArray[np.float64]
 KEPT: Final = 0.2
 """Effective share of the particles down to which they are weighed and kept."""
 GOOD: Final = 0.5
-"""Effective share of new particles from which on their distribution is not adapted further."""
+"""Effective number of new particles, over N, from which on their distribution is not adapted further."""
+ENOUGH_NEW: Final = 0.1
+"""Effective number of new particles, over N, below which they are left to the moves; the next refit does not rest on
+them."""
 ROUNDS: Final = 10
 """Largest number of distributions that particles are drawn from."""
 FREEDOM: Final = 10.0
@@ -165,7 +168,7 @@ class RefittedMonteCarlo[U](SequentialMonteCarlo[U]):
             if number >= GOOD * self._count or len(fits) == ROUNDS:
                 break
             fits.append(adapted(fits[0], pool.chances, weights))
-        if number < KEPT * self._count:
+        if number < ENOUGH_NEW * self._count:
             return None
         return pool.chosen(systematic(weights, rng, self._count))
 
