@@ -114,7 +114,7 @@ class _VolumeErrors:
 
     def _slopes(self) -> list[Values]:
         assert self.seen is not None  # asked only where something is visible
-        ends = np.cumsum([len(one.values) for one in self.seen.scans[0]])[:-1]
+        ends: NDArray[np.int64] = np.cumsum([len(one.values) for one in self.seen.scans[0]])[:-1]
         return np.split(self.seen.slopes[0], ends)
 
 
