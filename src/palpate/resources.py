@@ -30,7 +30,7 @@ KEY: Final = "resources"
 """Key of the record."""
 RECORDED: Final = (
     *("ingest", "mesh", "invert", "maps", "overlay", "report", "regions", "change"),
-    *("tumour", "calibrate", "forecast", "outlook"),
+    *("tumour", "calibrate", "assimilate", "forecast", "outlook"),
 )
 """Commands that leave a record of what they used."""
 _BEGAN_S: Final = time.monotonic()

@@ -86,6 +86,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ),
     ("tumour",): (Row("file", {"sessions": "table", "stiffness": "folder", "key": "file"}, ("--subject", "01")),),
     ("calibrate",): (Row("folder", {"history": "file"}),),
+    ("assimilate",): (Row("file", {"history": "file", "calibration": "folder"}),),
     ("forecast",): (
         Row("folder", {"calibration": "folder", "mesh": "folder", "parameters": "file"}),
         Row("folder", {"calibration": "folder", "do": "file"}),

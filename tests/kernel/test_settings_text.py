@@ -220,6 +220,7 @@ def test_settings_are_checked_before_anything_heavy_is_loaded() -> None:
         "report": ("session", "out"),
         "tumour": ("sessions", "out"),
         "calibrate": ("history", "out"),
+        "assimilate": ("history", "out"),
         "forecast": ("calibration", "out"),
         "phantom": ("out",),
     }
@@ -243,6 +244,7 @@ MISSING: Final = [
     ("overlay", "nosuch", "--wavefield", "w", "--out", "o"),
     ("report", "--session", "nosuch", "--out", "o.html"),
     ("calibrate", "nosuch", "--out", "o"),
+    ("assimilate", "nosuch", "--out", "o"),
     ("forecast", "nosuch", "--out", "o"),
     ("outlook", "nosuch", "--forecast", "f", "--out", "o.html"),
     ("deidentify", "nosuch", "--out", "o", "--key", "k"),

@@ -69,7 +69,7 @@ def present[U](setup: AssimilationSetup[U], record: LifelongRecord, day: float |
         InputError: the day lies before the last visit, or the record is of another setup.
     """
     at = record.day if day is None else float(day)
-    last = record.checkpoints[-1].day if record.checkpoints else 0.0
+    last = record.checkpoints[-1].day if record.checkpoints else setup.begins
     if record.setup_digest != setup.digest:
         raise InputError(
             "record",
@@ -114,7 +114,7 @@ def present_draws[U](
 def used_events[U](setup: AssimilationSetup[U], record: LifelongRecord) -> tuple[Event, ...]:
     """Return the measurements that the record's last assimilation used."""
     known = standing(record.events, record.day)
-    return tuple(one for one in known if one.stream in setup.by_stream and one.acquired >= 0.0)
+    return tuple(filter(setup.uses, known))
 
 
 def _demand_successor[U](setup: AssimilationSetup[U], record: LifelongRecord, day: float) -> None:

@@ -82,7 +82,8 @@ def course[U](setup: AssimilationSetup[U], used: tuple[Event, ...]) -> tuple[Vis
         setup: setup of the assimilation.
         used: measurements from day 0 on, of streams with an observation model.
     """
-    visits, before, key = [], 0.0, _digest("", setup.digest, _treated(setup, -np.inf, 0.0))
+    visits, before = [], setup.begins
+    key = _digest("", setup.digest, _treated(setup, -np.inf, before))
     ordered = sorted(used, key=lambda event: (event.acquired, event.stream))
     for day, events in groupby(ordered, key=lambda event: event.acquired):
         looks = tuple(Look(event) for event in events)

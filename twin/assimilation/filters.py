@@ -10,6 +10,7 @@ from palpate.twin.assimilation.ensemble import EnsembleFilter
 from palpate.twin.assimilation.gaussian import GaussianFilter
 from palpate.twin.assimilation.innovation import EventInnovation
 from palpate.twin.assimilation.joint_state import JointModel
+from palpate.twin.assimilation.refitted import RefittedMonteCarlo
 from palpate.twin.assimilation.sequential import SequentialMonteCarlo
 from palpate.twin.assimilation.setup import AssimilationSetup
 
@@ -35,9 +36,11 @@ class BeliefFilter(Protocol):
 def filter_of[U](setup: AssimilationSetup[U]) -> BeliefFilter:
     """Return the filter that the setup names."""
     joint = JointModel(setup)
-    chosen = {"ensemble": EnsembleFilter[U], "sequential": SequentialMonteCarlo[U]}.get(
-        setup.filter.method, GaussianFilter[U]
-    )
+    chosen = {
+        "ensemble": EnsembleFilter[U],
+        "sequential": SequentialMonteCarlo[U],
+        "refitted": RefittedMonteCarlo[U],
+    }.get(setup.filter.method, GaussianFilter[U])
     return cast("BeliefFilter", chosen(joint))
 
 

@@ -54,7 +54,7 @@ def receive[U](
         _demand_possible(setup, event, day)
     joined, repeated = _joined(earlier, events)
     known = standing(joined, day)
-    used = tuple(one for one in known if one.stream in setup.by_stream and one.acquired >= 0.0)
+    used = tuple(filter(setup.uses, known))
     warnings = (*_repeated(repeated), *_left_out(setup, joined, known, day), *_stopped(used, day))
     return Received(joined, used, tuple(warnings))
 
@@ -133,6 +133,8 @@ def _left_out[U](
                 f"{one.stream} of day {one.acquired:g}: that of day {one.available:g} was replaced by a later result.",
                 "The record keeps it and uses the later one.",
             )
+        elif 0.0 <= one.acquired <= setup.begins and not setup.uses(one):
+            continue
         elif one.acquired < 0.0:
             yield QualityWarning(
                 "result-before-first-scan",

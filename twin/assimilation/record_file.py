@@ -55,8 +55,22 @@ def save_record(record: LifelongRecord, path: Path) -> None:
     Raises:
         InputError: the machine cannot write there.
     """
+    with atomic_file(path) as partial:
+        write_record(record, partial)
+
+
+def write_record(record: LifelongRecord, path: Path) -> None:
+    """Write a record to a path that nobody reads yet (palpate.outputs.writing_together).
+
+    Args:
+        record: record to write.
+        path: path of the file.
+
+    Raises:
+        InputError: the machine cannot write there.
+    """
     header, arrays = _header(record), _arrays(record)
-    with atomic_file(path) as partial, writing_hdf5(partial) as file:
+    with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["versions"] = json.dumps(versions())
         file.attrs["digest"] = _digest(header, arrays)

@@ -72,6 +72,11 @@ class SequentialMonteCarlo[U]:
         self._joint = joint
         self._seed, self._count = joint.setup.filter.seed, joint.setup.filter.members
 
+    @property
+    def least(self) -> float:
+        """Effective share of the particles below which they are renewed."""
+        return EFFECTIVE
+
     def begin(self) -> ParticleBelief:
         """Return what is known before any measurement."""
         chances = generator(self._seed, "parameters").standard_normal((self._count, self._joint.parameters))
@@ -100,13 +105,21 @@ class SequentialMonteCarlo[U]:
             memory=self._joint.remembered(operation, belief.memory),
         ), None
 
-    def run(self, chances: Values, operations: tuple[Operation, ...], power: float = 1.0) -> PathEnd:
+    def run(
+        self,
+        chances: Values,
+        operations: tuple[Operation, ...],
+        power: float = 1.0,
+        seen: list[Values] | None = None,
+    ) -> PathEnd:
         """Run paths from day 0 on.
 
         Args:
             chances: standard normal numbers of each path, shape (N, d).
             operations: operations in order.
             power: power of the likelihood of the last operation, where it is a measurement.
+            seen: list that takes the whitened differences of each measurement from its prediction, shape (N, m) each;
+                None where they are not wanted.
         """
         at = self._joint.parameters
         memory: Memory = ()
@@ -114,6 +127,8 @@ class SequentialMonteCarlo[U]:
         for number, operation in enumerate(operations, 1):
             if isinstance(operation, Look):
                 total += self._log_density(z, operation) * (power if number == len(operations) else 1.0)
+                if seen is not None:
+                    seen.append(self._whitened(z, operation))
                 continue
             width = self._joint.noises(operation, memory)
             z = self._joint.move(z, operation, memory, chances[:, at : at + width])
@@ -124,6 +139,11 @@ class SequentialMonteCarlo[U]:
         found = log_normal(look.event.value - self._joint.look(look.event.stream, z), look.event.error)
         return np.where(np.isfinite(found), found, -np.inf)
 
+    def _whitened(self, z: Values, look: Look) -> Values:
+        lower = np.linalg.cholesky(look.event.error)
+        away = self._joint.look(look.event.stream, z) - look.event.value
+        return np.asarray(solve_triangular(lower, away.T, lower=True).T)
+
     def _looked(
         self, belief: ParticleBelief, look: Look, past: tuple[Operation, ...]
     ) -> tuple[ParticleBelief, EventInnovation]:
@@ -133,7 +153,7 @@ class SequentialMonteCarlo[U]:
         density, power = 0.0, 0.0
         while power < 1.0:
             added = self._log_density(belief.z, look)
-            step = min(1.0 - power, _power_of(belief.log_weights, added))
+            step = min(1.0 - power, largest_power(belief.log_weights, added, self.least))
             density += float(logsumexp(belief.log_weights + step * added))
             power = min(1.0, power + step)
             weights = belief.log_weights + step * added
@@ -142,7 +162,7 @@ class SequentialMonteCarlo[U]:
                 log_weights=weights - logsumexp(weights),
                 log_likelihood=belief.log_likelihood + step * added,
             )
-            if power < 1.0 or effective(belief.log_weights) < EFFECTIVE:
+            if power < 1.0 or effective(belief.log_weights) < self.least:
                 belief = self._renewed(belief, (*past, look), power, rng)
         return belief, innovation(event, predicted, spread + event.error, density)
 
@@ -177,16 +197,25 @@ class SequentialMonteCarlo[U]:
         return ParticleBelief(end.z, chances, even, end.log_likelihood, end.memory)
 
 
-def _power_of(log_weights: Values, added: Values) -> float:
-    """Return the largest power up to one of a likelihood that leaves EFFECTIVE of the particles."""
+def largest_power(log_weights: Values, added: Values, share: float) -> float:
+    """Return the largest power up to one of a likelihood that leaves a share of the particles effective.
+
+    Args:
+        log_weights: logarithms of the weights before, shape (N,).
+        added: logarithm of the likelihood, shape (N,).
+        share: effective share to leave.
+
+    Raises:
+        RuntimeError: no particle has a finite likelihood.
+    """
     if not np.isfinite(added).any():
         raise RuntimeError("no particle gives the measurement a finite density")
-    if effective(log_weights + added) >= EFFECTIVE:
+    if effective(log_weights + added) >= share:
         return 1.0
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if effective(log_weights + middle * added) >= EFFECTIVE else (low, middle)
+        low, high = (middle, high) if effective(log_weights + middle * added) >= share else (low, middle)
     return max(low, LEAST_POWER)
 
 

@@ -14,11 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate import __version__
+from palpate.errors import InputError
+from palpate.twin.state_space.event import Event
 from palpate.twin.state_space.model import Model, Observation
 
 type Values = NDArray[np.float64]
-type Method = Literal["extended", "unscented", "ensemble", "sequential"]
+type Method = Literal["extended", "unscented", "ensemble", "sequential", "refitted"]
 
+_CURVED: Final = ("radial", "lattice")
+"""Rungs whose states are the densities of a front."""
+_BY_PATH: Final[tuple[Method, ...]] = ("refitted", "sequential")
+"""Filters that take no linear step in the state."""
 DRIFT_DAYS: Final = 100.0
 """Time for which the spread of a drift is stated, days."""
 
@@ -28,8 +34,9 @@ class FilterSettings:
     """Filter and its numbers.
 
     Attributes:
-        method: "extended" and "unscented" Kalman filter, "ensemble" Kalman filter, or "sequential" Monte Carlo.
-        members: number N of members or particles of the last two.
+        method: "extended" and "unscented" Kalman filter, "ensemble" Kalman filter, "sequential" Monte Carlo, or
+            "refitted", the last one with particles drawn from a fit.
+        members: number N of members or particles of the last three.
         seed: seed of their random numbers.
         spread: distance a of the unscented filter's points from the mean, over the root of the number of unknowns.
         longest_step_days: longest step in which noise or a drift is one jump, days.
@@ -150,6 +157,8 @@ class AssimilationSetup[U]:
         drifts: parameters that drift.
         regimes: regimes of treatment; None where no parameter changes with treatment.
         localisation: taper of the ensemble filter; None for none.
+        begins: day on which the model begins. Where it is not day 0, measurements until that day are part of the
+            priors, as those of a calibration are, and are not used again.
     """
 
     model: Model[U]
@@ -160,14 +169,24 @@ class AssimilationSetup[U]:
     drifts: tuple[ParameterDrift, ...] = ()
     regimes: Regimes | None = None
     localisation: Localisation | None = None
+    begins: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse names that the model does not have.
+        """Refuse names that the model does not have, and a filter that the rung's innovations have shown unfit.
 
         Raises:
+            InputError: a filter that updates densities linearly on a rung whose densities follow few numbers.
             ValueError: an unknown parameter drifts or differs between regimes, two observation models of one stream,
                 or a taper that does not fit.
         """
+        if self.model.rung in _CURVED and self.filter.method not in _BY_PATH:
+            raise InputError(
+                f"filter of the {self.model.rung} rung",
+                found=f"{self.filter.method}, which moves densities along straight lines: a front that moved is "
+                "another curve, so that its innovations are several times larger than it expects",
+                expected=" or ".join(_BY_PATH),
+                advice="Use one of these, which follow whole paths of the model.",
+            )
         named = {one.parameter for one in self.drifts} | set(self.regimes.parameters if self.regimes else ())
         if unknown := sorted(named - set(self.names)):
             raise ValueError(f"expected parameters of the rung {self.model.rung}, found {', '.join(unknown)}")
@@ -187,6 +206,11 @@ class AssimilationSetup[U]:
             known = self.by_stream.get(stream)
             if known is None or places.shape != (len(known.quantities), 3):
                 raise ValueError(f"the taper's places of {stream} do not fit its observation model")
+
+    def uses(self, event: Event) -> bool:
+        """Return whether a measurement updates the state: its stream has a model, and it is not part of the priors."""
+        early = event.acquired <= self.begins if self.begins > 0.0 else event.acquired < 0.0
+        return event.stream in self.by_stream and not early
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -212,6 +236,7 @@ class AssimilationSetup[U]:
             "rung": self.model.rung,
             "states": [asdict(one) for one in self.model.states],
             "parameters": [asdict(one) for one in self.model.parameters],
+            "begins": self.begins,
             "noises": list(self.model.noises),
             "observations": [[one.stream, *one.quantities] for one in self.observations],
             "filter": asdict(self.filter),

@@ -41,7 +41,7 @@ def smooth[U](setup: AssimilationSetup[U], record: LifelongRecord) -> tuple[Beli
     visits = course(setup, used_events(setup, record))
     if setup.filter.method == "ensemble":
         return _ensemble(EnsembleFilter(joint), joint, visits)
-    if setup.filter.method == "sequential":
+    if setup.filter.method in ("sequential", "refitted"):
         last = record.checkpoints[-1].belief if record.checkpoints else None
         return _paths(SequentialMonteCarlo(joint), last, visits) if isinstance(last, ParticleBelief) else ()
     return _gaussian(GaussianFilter(joint), visits)

@@ -29,6 +29,9 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     DIFFUSIVITY: ("mm2/day", m2_s_to_mm2_day(1.0)),
     "alpha": ("1/Gy", 1.0),
     "outline_offset": ("mm", 1.0),
+    "radius_mm": ("mm", 1.0),
+    "burden_ml": ("mL", 1.0),
+    "room_ml": ("mL", 1.0),
 }
 
 
@@ -81,7 +84,7 @@ def parameters(calibration: Calibration) -> list[dict[str, object]]:
     """
     rows: list[dict[str, object]] = []
     for at, one in enumerate(calibration.unknowns.single):
-        unit, factor = _unit(one)
+        unit, factor = unit_of(one)
         lower, median, upper = calibration.bounds[:, at]
         ends = one.natural(one.mean + one.std * np.array([median, lower, upper])) * factor
         rows.append(
@@ -96,7 +99,12 @@ def parameters(calibration: Calibration) -> list[dict[str, object]]:
     return rows
 
 
-def _unit(one: Unknown) -> tuple[str, float]:
+def unit_of(one: Unknown) -> tuple[str, float]:
+    """Return the unit in which a user reads a number, and the factor from the inner one.
+
+    Args:
+        one: unknown number.
+    """
     if one.name.startswith(KILL):
         return "1/g", 1.0
     return _UNITS.get(one.name, ("", 1.0))

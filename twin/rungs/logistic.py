@@ -20,9 +20,16 @@ from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
 from palpate.twin.dynamics import kills_1_g
-from palpate.twin.priors import ALPHA, KILL, PROLIFERATION, Unknown
+from palpate.twin.priors import ALPHA, GAIN, KILL, PROLIFERATION, Unknown
 from palpate.twin.rungs.cells import DRIFT, PROLIFERATION_NOISE, CellRates, cell_priors, cell_rates, drifted, natural
-from palpate.twin.rungs.observed import BURDEN, ENHANCING_VOLUME, FLAIR_VOLUME, StreamObservation, log_column
+from palpate.twin.rungs.observed import (
+    BURDEN,
+    ENHANCING_VOLUME,
+    FLAIR_VOLUME,
+    VISIBLE_BURDEN,
+    StreamObservation,
+    log_column,
+)
 from palpate.twin.rungs.regimen import Regimen, TreatmentPiece
 from palpate.twin.state_space.advance import daily
 from palpate.twin.state_space.dependence import Dependence, ParameterBox
@@ -94,17 +101,22 @@ class LogisticModel:
 
     @property
     def observations(self) -> tuple[StreamObservation, ...]:
-        """Streams that this rung knows: ln volumes and ln burden, volumes in ml."""
+        """Streams that this rung knows: ln volumes and ln burdens, in ml; of its burden all is visible."""
 
         def volume(ratio: str | None) -> StreamObservation:
             def shown(x: Values, theta: Values) -> Values:
                 share = 1.0 if ratio is None else natural(self.parameters, theta, ratio)
                 return log_column(share * self.burden_ml(x, theta))
 
-            name = {ENHANCING_RATIO: ENHANCING_VOLUME, FLAIR_RATIO: FLAIR_VOLUME, None: BURDEN}[ratio]
-            return StreamObservation(name, (f"ln_{name}_ml",), shown)
+            return StreamObservation(streams[ratio], (f"ln_{streams[ratio]}_ml",), shown)
 
-        return (volume(ENHANCING_RATIO), volume(FLAIR_RATIO), volume(None))
+        streams = {
+            ENHANCING_RATIO: ENHANCING_VOLUME,
+            FLAIR_RATIO: FLAIR_VOLUME,
+            None: BURDEN,
+            GAIN: VISIBLE_BURDEN,
+        }
+        return tuple(map(volume, streams))
 
     def certificate(self, u: Regimen, t0: float, t1: float, box: ParameterBox) -> Dependence:
         """Return Lipschitz constants of the step between two days, for (z, b) and all parameters, in maximum norms.
@@ -167,6 +179,7 @@ def logistic_model(settings: TwinSettings, burden_ml: float, burden_log_std: flo
         Unknown(ROOM_ML, float(np.log(ROOM[0])), ROOM[1]),
         Unknown(ENHANCING_RATIO, float(np.log(ENHANCING[0])), ENHANCING[1]),
         Unknown(FLAIR_RATIO, float(np.log(FLAIR[0])), FLAIR[1]),
+        Unknown(GAIN, 0.0, settings.cellularity_gain_log_std),
     )
     return LogisticModel(settings, cell_priors(first, settings))
 

@@ -28,6 +28,7 @@ from palpate.twin.priors import (
     ALPHA,
     DIFFUSIVITY,
     ENHANCING_ABOVE,
+    GAIN,
     INFILTRATED_ABOVE,
     PLATEAU,
     PLATEAU_LOGIT,
@@ -52,6 +53,7 @@ from palpate.twin.rungs.observed import (
     ENHANCING_VOLUME,
     FLAIR_VOLUME,
     FRONT_RADIUS,
+    VISIBLE_BURDEN,
     StreamObservation,
     log_column,
 )
@@ -143,10 +145,7 @@ class RadialModel:
             x: state, shape (draws, states).
             above: threshold of each draw, shape (draws,).
         """
-        inside = np.clip(x[:, :-1], 1e-12, 1.0 - 1e-12)
-        z = np.log(inside) - np.log1p(-inside) - (np.log(above) - np.log1p(-above))[:, None]
-        fall = np.maximum(np.abs(np.gradient(z, axis=1)), 1e-9)
-        return np.asarray(np.clip(0.5 + z / fall, 0.0, 1.0) @ self.shells.volumes_ml)
+        return np.asarray(_shares_above(x[:, :-1], above) @ self.shells.volumes_ml)
 
     @property
     def observations(self) -> tuple[StreamObservation, ...]:
@@ -158,6 +157,11 @@ class RadialModel:
         def radius_mm(x: Values, theta: Values) -> Values:
             return np.cbrt(3e3 * seen_ml(x, theta, INFILTRATED_ABOVE) / (4.0 * np.pi))[:, None]
 
+        def visible_ml(x: Values, theta: Values) -> Values:
+            above = natural(self.parameters, theta, INFILTRATED_ABOVE)
+            seen = _shares_above(x[:, :-1], above) * x[:, :-1]
+            return np.asarray(natural(self.parameters, theta, GAIN) * (seen @ self.shells.volumes_ml))
+
         return (
             StreamObservation(
                 ENHANCING_VOLUME, ("ln_enhancing_volume_ml",), lambda x, t: log_column(seen_ml(x, t, ENHANCING_ABOVE))
@@ -166,6 +170,7 @@ class RadialModel:
                 FLAIR_VOLUME, ("ln_flair_volume_ml",), lambda x, t: log_column(seen_ml(x, t, INFILTRATED_ABOVE))
             ),
             StreamObservation(BURDEN, ("ln_burden_ml",), lambda x, _: log_column(self.burden_ml(x))),
+            StreamObservation(VISIBLE_BURDEN, ("ln_visible_burden_ml",), lambda x, t: log_column(visible_ml(x, t))),
             StreamObservation(FRONT_RADIUS, ("front_radius_mm",), radius_mm),
         )
 
@@ -255,6 +260,7 @@ def radial_model(
         Unknown(PLATEAU, *PLATEAU_LOGIT, "logit"),
         Unknown(ENHANCING_ABOVE, logit(settings.enhancing_above), std, "logit"),
         Unknown(INFILTRATED_ABOVE, logit(settings.infiltrated_above), std, "logit"),
+        Unknown(GAIN, 0.0, settings.cellularity_gain_log_std),
     )
     return RadialModel(settings, cell_priors(first, settings), shells or Shells(SHELLS, EXTENT_MM))
 
@@ -267,6 +273,14 @@ def _grown(density: Values, rates: CellRates, start: float, end: float) -> Value
     crowded = density * (c + np.expm1(log_a))
     crowded += 1.0
     return np.asarray(density * np.exp(log_a) / crowded)
+
+
+def _shares_above(density: Values, above: Values) -> Values:
+    """Return the share of each shell where the density exceeds a threshold of each draw, shape (draws, shells)."""
+    inside = np.clip(density, 1e-12, 1.0 - 1e-12)
+    z = np.log(inside) - np.log1p(-inside) - (np.log(above) - np.log1p(-above))[:, None]
+    fall = np.maximum(np.abs(np.gradient(z, axis=1)), 1e-9)
+    return np.asarray(np.clip(0.5 + z / fall, 0.0, 1.0))
 
 
 def _within_bounds(density: Values) -> Values:

@@ -24,6 +24,7 @@ COMMANDS = (
     "query",
     "tumour",
     "calibrate",
+    "assimilate",
     "forecast",
     "outlook",
     "prior",

@@ -34,6 +34,7 @@ EXAMPLES: Final = {
     "query": "palpate query results/sub-01/ses-01 --sphere=-30,-14,30,10 --above 3",
     "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
     "calibrate": "palpate calibrate history.h5 --out calibration",
+    "assimilate": "palpate assimilate history.h5 --out sub-02_record.h5",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",
     "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
     "prior learn": "palpate prior learn results --out ours.json",

@@ -16,7 +16,7 @@ from palpate.twin.assimilation.setup import AssimilationSetup, FilterSettings, M
 from palpate.twin.state_space.event import Event
 from tests.twin.assimilation.linear_model import events_of, linear_setup
 
-METHODS: tuple[Method, ...] = ("extended", "unscented", "ensemble", "sequential")
+METHODS: tuple[Method, ...] = ("extended", "unscented", "ensemble", "sequential", "refitted")
 DOSES: Doses = ((12.0, 20.0), (30.0, 20.0))
 TODAY = 60.0
 
@@ -124,7 +124,7 @@ def test_other_settings_run_all_again() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_present_goes_on_from_the_last_visit(method: Method) -> None:
     """On the visit's day it is the checkpoint's belief; five days on it is wider, and draws have its moments."""
-    setup = scalar_setup(method, 2000 if method in {"ensemble", "sequential"} else 4)
+    setup = scalar_setup(method, 2000 if method in {"ensemble", "sequential", "refitted"} else 4)
     record = assimilate(setup, begin_record(setup, "sub-01"), VISITS, TODAY)
     at = present(setup, record, 55.0)
     assert np.array_equal(at.moments()[1], record.checkpoints[-1].belief.moments()[1])

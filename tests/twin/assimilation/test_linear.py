@@ -71,7 +71,7 @@ def test_innovations_have_the_joint_density(method: Method) -> None:
     assert total == pytest.approx(sum(one.log_density for one in again.innovations), abs=1e-7)
 
 
-@pytest.mark.parametrize("method", ["ensemble", "sequential"])
+@pytest.mark.parametrize("method", ["ensemble", "sequential", "refitted"])
 def test_members_have_the_exact_moments(method: Method) -> None:
     """Means are within four standard errors of the regression's, filtered and smoothed; spreads within ten percent."""
     events, _ = events_of(1)

@@ -8,7 +8,7 @@ import scipy.stats as stats
 from numpy.typing import NDArray
 from worlds.scalar_tumour import PRIORS, Doses, LogVolume, ScalarTumour
 
-from palpate.twin.assimilation import sequential
+from palpate.twin.assimilation import refitted, sequential
 from palpate.twin.assimilation.assimilate import assimilate
 from palpate.twin.assimilation.record import LifelongRecord, begin_record
 from palpate.twin.assimilation.setup import AssimilationSetup, FilterSettings, Method
@@ -102,22 +102,25 @@ def _off(
     truth: Values,
     runs: int,
     members: int = 500,
+    method: Method = "sequential",
 ) -> Values:
     """Distances of the mean over runs from the truth, in Monte-Carlo standard errors."""
-    found = np.stack([_statistics(_record("sequential", noise, doses, seen, members, seed)) for seed in range(runs)])
+    found = np.stack([_statistics(_record(method, noise, doses, seen, members, seed)) for seed in range(runs)])
     return np.asarray((found.mean(axis=0) - truth) / (found.std(axis=0, ddof=1) / np.sqrt(runs)))
 
 
-def test_noiseless_posterior_is_the_grids() -> None:
+@pytest.mark.parametrize("method", ["sequential", "refitted"])
+def test_noiseless_posterior_is_the_grids(method: Method) -> None:
     """Means, squares and evidence within two standard errors: one in twenty may be beyond by chance, none far."""
-    off = np.abs(_off(0.0, DOSES, DOSED, _noiseless_grid(), runs := 16))
+    off = np.abs(_off(0.0, DOSES, DOSED, _noiseless_grid(), runs := 16, method=method))
     assert np.sort(off)[-2] < stats.t.isf(0.025, runs - 1), off
     assert off.max() < stats.t.isf(1e-4, runs - 1), off
 
 
-def test_noisy_posterior_is_the_grids() -> None:
+@pytest.mark.parametrize("method", ["sequential", "refitted"])
+def test_noisy_posterior_is_the_grids(method: Method) -> None:
     """With noise on the way the path is moved as well; a move of the parameters alone would be too narrow."""
-    off = np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), runs := 16))
+    off = np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), runs := 16, method=method))
     assert np.sort(off)[-2] < stats.t.isf(0.025, runs - 1), off
     assert off.max() < stats.t.isf(1e-4, runs - 1), off
 
@@ -126,6 +129,12 @@ def test_moves_without_their_correction_are_found(monkeypatch: pytest.MonkeyPatc
     """The tests above can fail: moves that ignore what they were proposed from draw another distribution."""
     monkeypatch.setattr(sequential, "_over_gaussian", lambda chances, *_: np.zeros(len(chances)))
     assert np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), 16)).max() > 10.0
+
+
+def test_particles_without_their_weights_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests above can fail: particles of a fit that all weigh the same are the fit's, not the posterior's."""
+    monkeypatch.setattr(refitted.ParticlePool, "log_weights", lambda pool, _: np.zeros(len(pool.chances)))
+    assert np.abs(_off(LARGE_NOISE, (), SEEN, _noisy_grid(), 16, method="refitted")).max() > stats.t.isf(1e-4, 15)
 
 
 @pytest.mark.long
