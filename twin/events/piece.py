@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.twin.events.root import root
 from palpate.twin.rungs.logistic import LogisticPiece
 
 type Values = NDArray[np.float64]
@@ -20,8 +21,6 @@ type Numbers = NDArray[np.int64]
 
 INNER = 33
 """Number of times in a piece with a drug at which the slope of the burden is looked at, and closed in between."""
-_ROUNDS = 60
-"""Halvings that close in on a crossing: a day is closed in to rounding."""
 
 
 class VolumePiece(Protocol):
@@ -184,7 +183,7 @@ class LogisticVolumePiece:
         return b
 
     def _closed_in(self, asked: Numbers, level: Values) -> Values:
-        """Return the first crossing of each draw asked for: a bracket among inner times, then halvings."""
+        """Return the first crossing of each draw asked for: a bracket among inner times, then its root."""
         times = np.linspace(self.start, self.end, INNER)
         logs = self.at(np.repeat(asked, INNER), np.tile(times, len(asked))).reshape(len(asked), INNER)
         above = logs >= level[:, None]
@@ -192,10 +191,6 @@ class LogisticVolumePiece:
         days = np.where(above.any(axis=1), times[at], np.inf)
         low = times[np.maximum(at - 1, 0)]
         found = np.flatnonzero(np.isfinite(days))
-        a, b = low[found], days[found]
-        for _ in range(_ROUNDS if len(found) else 0):
-            middle = 0.5 * (a + b)
-            above = self.at(asked[found], middle) >= level[found]
-            a, b = np.where(above, a, middle), np.where(above, middle, b)
-        days[found] = b
+        those, aim = asked[found], level[found]
+        days[found] = root(lambda at: self.at(those, at) - aim, low[found], days[found])
         return days

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.twin.events.piece import VolumePiece
+from palpate.twin.events.root import root
 
 type Values = NDArray[np.float64]
 
@@ -21,7 +22,6 @@ ENHANCING_RISE: Final = 1.25
 LEAST_ML: Final = 0.1
 """Smallest nadir that counts by default, ml: a ball of 6 mm, below which nobody measures a volume."""
 _QUADRATURE: Final = 4
-_ROUNDS: Final = 60
 
 
 class EventRule(Protocol):
@@ -103,12 +103,9 @@ class VolumeHazard:
         whole = self._integral(piece, waiting, np.full(len(waiting), piece.end))
         reached = whole >= self._left[waiting]
         those = waiting[reached]
-        a, b = np.full(len(those), piece.start), np.full(len(those), piece.end)
-        for _ in range(_ROUNDS if len(those) else 0):
-            middle = 0.5 * (a + b)
-            above = self._integral(piece, those, middle) >= self._left[those]
-            a, b = np.where(above, a, middle), np.where(above, middle, b)
-        self.days[those] = b
+        aim = self._left[those]
+        start, end = np.full(len(those), piece.start), np.full(len(those), piece.end)
+        self.days[those] = root(lambda days: self._integral(piece, those, days) - aim, start, end)
         self._left[waiting] -= whole
 
     def _integral(self, piece: VolumePiece, draws: NDArray[np.int64], until: Values) -> Values:
