@@ -49,7 +49,12 @@ class FollowUp:
     noise: Values
 
     def run(
-        self, u: Regimen, quantity: str, rules: Collection[EventRule], volume_days: Collection[int] = ()
+        self,
+        u: Regimen,
+        quantity: str,
+        rules: Collection[EventRule],
+        volume_days: Collection[int] = (),
+        from_day: int = 0,
     ) -> dict[int, Values]:
         """Go through all days under one treatment, and return ln V on some of them, shape (draws,) each.
 
@@ -58,13 +63,14 @@ class FollowUp:
             quantity: quantity V that the rules watch, of QUANTITIES, ml.
             rules: rules that date events; they hold what they found.
             volume_days: whole days on which V is kept, before the events of that day.
+            from_day: first day on which events are looked for.
         """
         kept: dict[int, Values] = {}
         path = self._logistic if isinstance(self.model, LogisticModel) else self._radial
         for piece in path(u, quantity):
             if piece.start == 0.0 and 0 in volume_days:
                 kept[0] = self.first(quantity)
-            for rule in rules:
+            for rule in rules if piece.start >= from_day else ():
                 rule.meet(piece)
             if piece.end in volume_days:
                 kept[int(piece.end)] = piece.last

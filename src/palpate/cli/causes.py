@@ -1,0 +1,1 @@
+"""`palpate causes`: placeholder while it is written."""
