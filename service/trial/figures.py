@@ -19,11 +19,11 @@ def survival_chart(curves: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
     Args:
         curves: rows of survival.tsv by arm.
     """
-    figure, axes = chart((7.2, 3.9))
+    figure, axes = chart()
     for number, (arm, rows) in enumerate(curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         days, shares, low, high = ([float(row[name]) for row in rows] for name in ("day", "survival", "lower", "upper"))
-        dash = _DASHES[number // 2 % len(_DASHES)]
+        dash = _DASHES[number // 4 % len(_DASHES)]
         axes.step(days, shares, where="post", color=colour, lw=1.6, ls=dash, label=arm)
         axes.fill_between(days, low, high, step="post", color=colour, alpha=0.18, lw=0)
     axes.set_xlabel("days")
@@ -41,12 +41,12 @@ def effect_chart(rows: Sequence[tuple[str, float, float, float]], unit: str) -> 
         rows: name, estimate and both ends of the interval.
         unit: unit of the effects.
     """
-    figure, axes = chart((7.2, 0.9 + 0.34 * max(len(rows), 2)))
+    figure, axes = chart((4.7, max(3.1, 0.9 + 0.26 * len(rows))))
     axes.axvline(0.0, color=QUIET, lw=1, ls=":")
     for at, (_, estimate, low, high) in enumerate(rows):
         axes.plot([low, high], [at, at], color=COLOURS[1], lw=1.6)
         axes.plot([estimate], [at], "o", color=INK, ms=4.5)
-    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=7.5)
     axes.invert_yaxis()
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(unit)

@@ -67,10 +67,9 @@ def _headline(record: Mapping[str, Any]) -> str:
     more = "more" if best["estimate"] >= 0.0 else "fewer"
     sign = 1.0 if best["estimate"] >= 0.0 else -1.0
     ends = sorted((sign * best["lower"], sign * best["upper"]))
-    return (
-        f"Until day {until}, {best['arm']} has {abs(best['estimate']):.1f} ({ends[0]:.1f} to {ends[1]:.1f}) {more} days "
-        f"without an event than {first}, on the mean over {record['patients']} virtual patients."
-    )
+    days = f"{abs(best['estimate']):.1f} ({ends[0]:.1f} to {ends[1]:.1f}) {more} days without an event"
+    patients = f"on the mean over {record['patients']} virtual patients"
+    return f"Until day {until}, {best['arm']} has {days} than {first}, {patients}."
 
 
 def _about(record: Mapping[str, Any]) -> str:
@@ -93,15 +92,14 @@ def _figures(one: Mapping[str, float], digits: int = 1, middle: str = "mean") ->
 
 def _arms(record: Mapping[str, Any]) -> _Table:
     volume = record["volume"]
-    head = ("arm", "fractions, Gy", "drug doses", "progressed", "days without an event", "days lost", _words(volume))
+    head = ("arm", "fractions, Gy", "drug doses", "progressed, %", "days without an event", _words(volume))
     rows = tuple(
         (
             one["name"],
             f"{one['fractions']}, {one['dose_gy']:g}",
             str(one["drug_doses"]),
-            _figures(one["progressed"], 3),
+            _figures({name: 100.0 * value for name, value in one["progressed"].items()}),
             _figures(one["restricted_mean_days"]),
-            _figures(one["time_lost_days"]),
             _figures(one[volume], 1, "median"),
         )
         for one in record["arms"]

@@ -2,7 +2,8 @@
 
 Patients are split in two halves. A forest that was grown on one half predicts the effects of the other, and there the
 patients' own differences are regressed on the prediction: a slope above zero says that the covariates tell who gains.
-Each half has a test that is valid whatever the other half's forest is, so that twice the smaller p-value is one of both.
+Each half has a test that is valid whatever the other half's forest is, so that twice the smaller p-value is one for
+both.
 """
 
 from __future__ import annotations
