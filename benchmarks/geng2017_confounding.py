@@ -6,8 +6,8 @@ Larger tumours are treated more often, the more so the larger gamma is. On day 2
 and one dose of chemotherapy, or nothing, after three decisions of the same kind on days 7, 14 and 21. The outcome is
 ln V on the next day. Compared with the true mean effect on the same patients are the plain contrast, the contrast with
 the last ln V held fixed, the back-door set that the graph gives, the g-formula, and a twin: each patient's rho, alpha
-and beta_c from its own past and the prior, by Bayes, under both decisions. A second question is that of the plan of days
-21 and 28. A cause that nobody measured is tried too.
+and beta_c from its own past and the prior, by Bayes, under both decisions. A second question is that of the plan of
+days 21 and 28. A cause that nobody measured is tried too.
 
     python benchmarks/geng2017_confounding.py --out folder [--short]
 """

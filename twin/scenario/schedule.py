@@ -165,7 +165,7 @@ class Schedule:
             if not isinstance(value, int | float) or isinstance(value, bool) or value not in range(1, most + 1):
                 raise InputError(
                     f"{self.path}, {where}",
-                    found=f"{name} {str(value)[:30]!r}",
+                    found=f"{name} {_text(value)[:30]!r}",
                     expected=f"a whole number from 1 to {most}",
                     advice="Write how often the treatment is given (times) and after how many days again (every_days).",
                 )

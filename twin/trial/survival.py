@@ -6,6 +6,7 @@ that of Aalen and Johansen, sum over event times of S(t-) d / n.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -58,7 +59,9 @@ def survival_curve(days: Values, kinds: NDArray[np.int64], at: Sequence[float]) 
     happened = kinds != NONE
     if happened.any():
         curve = stats.ecdf(stats.CensoredData.right_censored(days, ~happened)).sf
-        bounds = curve.confidence_interval(method="log-log")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # undefined at one and zero, which is dealt with below
+            bounds = curve.confidence_interval(method="log-log")
         shown, low, high = (_stepped(one.quantiles, one.probabilities, at) for one in (curve, bounds.low, bounds.high))
     else:
         shown = low = high = np.ones(len(at))

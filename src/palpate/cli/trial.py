@@ -32,6 +32,8 @@ def trial(
     Example: palpate trial trial.yaml --out trial
     """
     from palpate.outputs import claim_folder
+
+    claim_folder(out, "trial", {"trial": trial})
     from palpate.twin.trial.read import read_settings, schedule_paths, source_paths
 
     chosen = read_settings(trial)

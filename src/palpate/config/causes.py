@@ -23,7 +23,7 @@ class CausesSettings(Section):
         for one in self.edges:
             parts = [part.strip() for part in one.split("->")]
             if len(parts) != 2 or not all(parts):
-                raise ValueError('arrows such as "volume -> chemotherapy"')
+                raise ValueError('write arrows such as "volume -> chemotherapy"')
         return self
 
     @property

@@ -80,7 +80,7 @@ class ArmSettings(Section):
     @model_validator(mode="after")
     def _named(self) -> Self:
         if not SCHEDULE_NAME.fullmatch(self.name):
-            raise ValueError("a name of letters, digits, - and _")
+            raise ValueError("name the arm with letters, digits, - and _")
         return self
 
 
@@ -117,11 +117,11 @@ class OutcomeSettings(Section):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.event == "hazard" and self.baseline_1_day is None:
-            raise ValueError("baseline_1_day beside event hazard")
+            raise ValueError("state baseline_1_day, the hazard at 1 ml, beside event hazard")
         if self.event != "hazard" and (self.baseline_1_day is not None or self.effects or self.per_ln_ml):
-            raise ValueError("baseline_1_day, per_ln_ml and effects beside event hazard alone")
+            raise ValueError("state baseline_1_day, per_ln_ml and effects beside event hazard alone")
         if self.from_day >= self.until_day or (self.volume_day or 0) > self.until_day:
-            raise ValueError("from_day before until_day, and volume_day not after it")
+            raise ValueError("let from_day lie before until_day, and volume_day not after it")
         return self
 
 
@@ -163,5 +163,5 @@ class TrialSettings(Section):
         names = [one.name.casefold() for one in arms]
         twice = next((one.name for one in arms if names.count(one.name.casefold()) > 1), None)
         if twice is not None:
-            raise ValueError(f"a name of its own for each arm; {twice} is there twice")
+            raise ValueError(f"give each arm a name of its own; {twice} is there twice")
         return arms
