@@ -73,7 +73,7 @@ GRAPH: Final = CausalGraph(
     ),
     frozenset({"growth"}),
 )
-"""What acts on what on the last decision: the policy sees the mean diameter, and nothing else does."""
+"""Graph of the last decision: the policy sees the mean diameter and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def cohort(count: int, seed: int) -> Cohort:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What happened.
+    """Volumes, drug levels and decisions of a cohort.
 
     Attributes:
         volume: volume by day, cm3, shape (days + 1, patients).
@@ -253,7 +253,7 @@ def estimates(own: Cohort, gamma: float) -> dict[str, Any]:
         "naive": told(adjusted(a, y, nothing)),
         "last_volume": told(adjusted(a, y, ln_v[:, None])),
         "back_door_sets": [sorted(one) for one in sets],
-        "back_door": told(adjusted(a, y, np.stack([diameter, diameter**2], axis=1))),
+        "back_door": told(adjusted(a, y, np.log(diameter)[:, None] ** [1, 2])),
         "g_formula": told(g_formula_contrast([last], [a], y, ([1.0], [0.0]), resamples=20)),
         "twin": twin_effect(own, past, rng),
         "plan_true": float(np.mean(pair[0] - pair[1])),

@@ -71,7 +71,8 @@ def g_formula(
     """Return the mean outcome under a plan of decisions.
 
     Args:
-        histories: what each decision could depend on, and all before it, in order, shape (patients, columns) each.
+        histories: columns that each decision could depend on, in order, those of earlier decisions included, shape
+            (patients, columns) each.
         decisions: decisions, shape (patients,) each.
         outcome: outcome after the last one, shape (patients,).
         plan: value of each decision under the plan.

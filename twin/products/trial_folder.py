@@ -35,7 +35,7 @@ _KINDS: Final = {NONE: "none", PROGRESSION: "progression", COMPETING: "operation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialResult:
-    """What a trial found.
+    """Effects, curves and warnings of a trial.
 
     Attributes:
         plan: the trial.
@@ -79,7 +79,7 @@ def write_trial(folder: Path, found: TrialResult) -> None:
 
     Args:
         folder: folder to fill.
-        found: what the trial found.
+        found: effects, curves and warnings of the trial.
     """
     for warning in found.warnings:
         say(f"WARNING: {warning}")
@@ -98,7 +98,7 @@ def trial_record(found: TrialResult) -> dict[str, object]:
     """Return the content of trial.json.
 
     Args:
-        found: what the trial found.
+        found: effects, curves and warnings of the trial.
     """
     plan = found.plan
     return {

@@ -26,7 +26,7 @@ PATIENTS: Final = {"logistic": 2500, "radial": 500}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockOutcome:
-    """What happened to the patients of a block.
+    """Events and volumes of the patients of a block.
 
     Attributes:
         covariates: covariates on day 0, in their own units, shape (patients, covariates).
@@ -63,7 +63,7 @@ class TrialPlan:
         settings: the trial.
         model: rung.
         arms: arms.
-        source: where patients come from.
+        source: source of the patients.
         covariates: names of the covariates.
     """
 

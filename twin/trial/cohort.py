@@ -31,7 +31,7 @@ HAZARD: Final = "event threshold"
 
 
 class PatientSource(Protocol):
-    """Where patients come from."""
+    """Source of virtual patients."""
 
     def theta(self, model: SmallModel, chances: Chances) -> Values:
         """Return parameters of the patients as standard normal numbers, shape (patients, parameters).

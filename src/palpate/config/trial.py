@@ -33,7 +33,7 @@ class CohortSettings(Section):
     """Virtual patients."""
 
     source: str | tuple[str, ...] = "priors"
-    """Where patients come from: priors (of the section twin), the file of palpate prior, or results folders or folders
+    """Source of the patients: priors (of the section twin), the file of palpate prior, or results folders or folders
     of palpate calibrate of patients who consented. Paths are relative to the file of the trial."""
 
     consented: bool = False
@@ -85,7 +85,7 @@ class ArmSettings(Section):
 
 
 class OutcomeSettings(Section):
-    """What is asked of every patient."""
+    """Event, follow-up and volume that are looked at in every patient."""
 
     event: Literal["visible", "enhancing", "hazard"]
     """Event that ends the time: visible volume 40 % or enhancing volume 25 % above its nadir, or a hazard."""
@@ -145,7 +145,7 @@ class TrialSettings(Section):
     """Arms; the first is the one with which the others are compared by covariates."""
 
     outcome: OutcomeSettings
-    """What is asked of every patient."""
+    """Event, follow-up and volume that are looked at in every patient."""
 
     covariates: tuple[str | CovariateSettings, ...] = ("visible_ml", "k_1_day", "alpha_1_gy")
     """Covariates known on day 0 by which effects may differ: visible_ml, enhancing_ml, burden_ml, k_1_day, d_mm2_day
