@@ -104,7 +104,7 @@ class FollowUp:
         x = model.start(self.theta)
         before = self._log_volume(model, x, quantity)
         for day, noise in enumerate(self.noise):
-            if any(one.day == day for one in (*u.fractions, *u.operations)):
+            if day in {one.day for one in u.fractions} | {one.day for one in u.operations}:
                 treated = model.after_events(x, self.theta, u, float(day))
                 before = self._log_volume(model, treated, quantity)
             x = model.step(x, self.theta, u, float(day), float(day + 1), noise[:, None])

@@ -70,9 +70,10 @@ def survival_curve(days: Values, kinds: NDArray[np.int64], at: Sequence[float]) 
     for number, day in enumerate(at):
         # The log-log interval is undefined before the first event and where nobody is left.
         ends = [shown[number] if np.isnan(one[number]) else one[number] for one in (low, high)]
-        counts = (int(((kinds == kind) & (days <= day)).sum()) for kind in (PROGRESSION, COMPETING))
+        progressed, competing = (int(((kinds == kind) & (days <= day)).sum()) for kind in (PROGRESSION, COMPETING))
         at_risk = int((days >= day).sum())
-        found.append(SurvivalPoint(day, at_risk, *counts, float(shown[number]), *map(float, ends), incidence[number]))
+        curve_here = float(shown[number]), float(ends[0]), float(ends[1]), incidence[number]
+        found.append(SurvivalPoint(day, at_risk, progressed, competing, *curve_here))
     return tuple(found)
 
 
