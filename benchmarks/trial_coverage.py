@@ -27,7 +27,7 @@ from palpate.twin.trial.arms import arm_of
 from palpate.twin.trial.block import BlockOutcome, TrialPlan
 from palpate.twin.trial.cohort import FromPriors, trial_model
 from palpate.twin.trial.covariates import covariate_names
-from palpate.twin.trial.effects import HAZARD_RATIO, log_hazard_ratio, outcomes, paired
+from palpate.twin.trial.effects import HAZARD_RATIO, PROGRESSED, log_hazard_ratio, outcomes, paired, paired_shares
 from palpate.twin.trial.heterogeneity import heterogeneity
 
 type Values = NDArray[np.float64]
@@ -75,7 +75,8 @@ def covered(own: TrialPlan, found: BlockOutcome, trials: int) -> dict[str, tuple
     parts = np.array_split(np.arange(found.days.shape[1]), trials)
     for name, (_, values) in outcomes(own, found).items():
         truth = float((values[1] - values[0]).mean())
-        each = [paired(values[1, rows], values[0, rows]) for rows in parts]
+        compared = paired_shares if name == PROGRESSED else paired
+        each = [compared(values[1, rows], values[0, rows]) for rows in parts]
         ratios = [one[4] for one in each]
         told[name] = sum(one[2] <= truth <= one[3] for one in each), _median(ratios)
     happened = found.kinds == PROGRESSION

@@ -89,6 +89,23 @@ def paired(one: Values, other: Values) -> tuple[float, float, float, float, floa
     return middle, error, middle - reach, middle + reach, apart / spread if spread > 0.0 else float("nan")
 
 
+def paired_shares(one: Values, other: Values) -> tuple[float, float, float, float, float]:
+    """Return what `paired` does for values of 0 and 1, with an interval that holds for few differences.
+
+    One patient is added to either kind of difference (Bonett and Price, J Educ Behav Stat 37 (2012) 479): where few
+    patients differ, the interval of the mean difference is too narrow.
+
+    Args:
+        one: values of the patients in one arm, shape (patients,).
+        other: values of the same patients in the other, shape (patients,).
+    """
+    middle, error, _, _, ratio = paired(one, other)
+    more, fewer, count = float((one > other).sum()) + 1.0, float((one < other).sum()) + 1.0, len(one) + 2.0
+    centre = (more - fewer) / count
+    reach = float(stats.norm.ppf(0.5 + 0.5 * LEVEL)) * float(np.sqrt(((more + fewer) / count - centre**2) / count))
+    return middle, error, centre - reach, centre + reach, ratio
+
+
 def effects(plan: TrialPlan, found: BlockOutcome) -> tuple[PairedEffect, ...]:
     """Return the effects of every arm against every earlier one.
 
@@ -100,7 +117,8 @@ def effects(plan: TrialPlan, found: BlockOutcome) -> tuple[PairedEffect, ...]:
     for before, after in combinations(range(len(plan.arms)), 2):
         names = plan.arms[after].name, plan.arms[before].name
         for outcome, (unit, values) in outcomes(plan, found).items():
-            result.append(PairedEffect(*names, outcome, unit, *paired(values[after], values[before]), count))
+            compared = paired_shares if outcome == PROGRESSED else paired
+            result.append(PairedEffect(*names, outcome, unit, *compared(values[after], values[before]), count))
         ratio = log_hazard_ratio(found.days[[before, after]], found.kinds[[before, after]] == PROGRESSION)
         if ratio is not None:
             result.append(PairedEffect(*names, HAZARD_RATIO, "ln", *ratio, count))

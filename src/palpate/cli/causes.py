@@ -25,8 +25,6 @@ def causes(
     contrast, the adjusted effect (treated less untreated, or one unit more) with its 95 % interval, whether the graph
     allows to call it an effect, and E-values: how strongly a hidden cause must act to explain it away. Consequences of
     the treatment are refused among the columns to adjust for.
-
-    Example: palpate causes history.tsv --graph graph.yaml --treatment chemo --outcome ln_volume --out causes.json
     """
     import json
 

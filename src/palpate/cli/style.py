@@ -35,6 +35,8 @@ EXAMPLES: Final = {
     "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",
+    "trial": "palpate trial trial.yaml --out trial",
+    "causes": "palpate causes history.tsv --graph graph.yaml --treatment chemo --outcome ln_volume --out causes.json",
     "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
     "prior learn": "palpate prior learn results --out ours.json",
     "prior pool": "palpate prior pool ours.json theirs.json --out all.json",

@@ -28,8 +28,6 @@ def trial(
     by patient), survival.tsv (Kaplan-Meier with numbers at risk), patients.tsv, heterogeneity.tsv (effects by
     covariates of day 0), trial.json and the page trial.html. The command runs alone or under mpiexec -n N; the numbers
     do not depend on N, on parts or on a run that was stopped.
-
-    Example: palpate trial trial.yaml --out trial
     """
     from palpate.outputs import claim_folder
 
