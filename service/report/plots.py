@@ -28,7 +28,7 @@ _SIZE = (4.7, 3.1)
 
 def convergence(objective: Sequence[float], misfit: Sequence[float]) -> str:
     """Draw objective and misfit over Gauss-Newton iterations; logarithmic where all are positive."""
-    figure, axes = _figure()
+    figure, axes = chart()
     if min([*objective, *misfit]) > 0.0:
         axes.set_yscale("log")
     axes.plot(range(len(objective)), objective, "-o", color=COLOURS["storagemodulus"], ms=4, label="objective")
@@ -37,12 +37,12 @@ def convergence(objective: Sequence[float], misfit: Sequence[float]) -> str:
     axes.set_xlabel("Gauss-Newton iteration")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def calibration(scores: Mapping[Modulus, Score]) -> str:
     """Draw the observed coverage of intervals over their probability; on the diagonal the intervals are calibrated."""
-    figure, axes = _figure()
+    figure, axes = chart()
     axes.plot([0.4, 1.0], [0.4, 1.0], color=QUIET, lw=1, ls=":")
     for shift, (modulus, score) in zip((-0.004, 0.004), scores.items(), strict=True):
         levels = np.array([item.level for item in score.coverage])
@@ -64,7 +64,7 @@ def calibration(scores: Mapping[Modulus, Score]) -> str:
     axes.set_ylabel("share that holds the truth")
     axes.set_ylim(0.3, 1.02)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]], kind: str) -> str:
@@ -74,7 +74,7 @@ def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]], kind: str
         densities: density of the ranks in equal bins of [0, 1], for each modulus.
         kind: things that are ranked, such as voxels.
     """
-    figure, axes = _figure()
+    figure, axes = chart()
     axes.axhline(1.0, color=QUIET, lw=1, ls=":")
     for modulus, density in densities.items():
         axes.stairs(
@@ -84,7 +84,7 @@ def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]], kind: str
     axes.set_ylabel("density")
     axes.set_ylim(bottom=0.0)
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]], level: float) -> str:
@@ -94,7 +94,7 @@ def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]]
         shares: share and its standard error for each kind and modulus.
         level: probability of the intervals.
     """
-    figure, axes = _figure()
+    figure, axes = chart()
     axes.axvline(level, color=QUIET, lw=1, ls=":")
     for row, by_modulus in enumerate(shares.values()):
         for shift, (modulus, (share, error)) in zip((-0.13, 0.13), by_modulus.items(), strict=True):
@@ -107,7 +107,7 @@ def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]]
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel(f"share of {100 * level:.0f} % intervals that hold the truth")
     axes.legend(frameon=False, fontsize=8, loc="best")
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
@@ -117,7 +117,7 @@ def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
         residual: residual over its standard deviation, shape (n,).
         signed: whether the residual has a sign; else it is a root mean square over components.
     """
-    figure, axes = _figure()
+    figure, axes = chart()
     top = float(np.clip(np.percentile(np.abs(residual), 99.5), 2.0, 8.0))
     bins = np.linspace(-top if signed else 0.0, top, 46)
     axes.hist(residual, bins=list(bins), density=True, color=COLOURS["storagemodulus"], alpha=0.55, label="residual")
@@ -128,7 +128,7 @@ def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
     axes.set_xlabel("residual / its standard deviation")
     axes.set_yticks([])
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str) -> str:
@@ -139,7 +139,7 @@ def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str)
         names: names of the directions.
         unit: unit of the amplitudes.
     """
-    figure, axes = _figure()
+    figure, axes = chart()
     n_directions, n_harmonics = amplitudes.shape
     width = 0.8 / n_directions
     shades = [COLOURS["storagemodulus"], "#6fb1a8", COLOURS["lossmodulus"], "#e2b48c"]
@@ -152,7 +152,7 @@ def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str)
     axes.set_xlabel("harmonic of the vibration")
     axes.set_ylabel(f"amplitude, {unit}" if unit else "amplitude")
     axes.legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def directions(flux: NDArray[np.floating]) -> str:
@@ -161,7 +161,7 @@ def directions(flux: NDArray[np.floating]) -> str:
     Args:
         flux: direction and strength of travel along R, A, S at each point, shape (n, 3).
     """
-    figure, axes = _figure()
+    figure, axes = chart()
     size = np.linalg.norm(flux, axis=1)
     azimuth = np.degrees(np.arctan2(flux[:, 1], flux[:, 0])) % 360.0
     height = flux[:, 2] / np.maximum(size, 1e-300)
@@ -176,7 +176,7 @@ def directions(flux: NDArray[np.floating]) -> str:
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5, colors=QUIET)
     bar.set_label("flux over its mean", fontsize=8, color=QUIET)
-    return _svg(figure)
+    return svg_data(figure)
 
 
 def truth_against_estimate(pairs: Mapping[Modulus, tuple[NDArray[np.floating], NDArray[np.floating]]]) -> str:
@@ -199,9 +199,13 @@ def truth_against_estimate(pairs: Mapping[Modulus, tuple[NDArray[np.floating], N
     return png(figure)
 
 
-def _figure() -> tuple[Figure, Axes]:
-    """Return an empty plot in the page's style."""
-    figure = Figure(figsize=_SIZE, facecolor="white", layout="constrained")
+def chart(size: tuple[float, float] = _SIZE) -> tuple[Figure, Axes]:
+    """Return an empty plot in the page's style.
+
+    Args:
+        size: width and height, inches.
+    """
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
     axes = figure.subplots()
     _quiet(axes)
     return figure, axes
@@ -218,7 +222,7 @@ def _quiet(axes: Axes) -> None:
     axes.yaxis.label.set(fontsize=8.5, color=INK)
 
 
-def _svg(figure: Figure) -> str:
+def svg_data(figure: Figure) -> str:
     """Return the figure as a data URI; equal figures give equal bytes, and no reader's fonts change it."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "palpate"}):

@@ -92,6 +92,8 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
         Row("folder", {"calibration": "folder", "do": "file"}),
     ),
     ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder", "anatomy": "folder"}),),
+    ("trial",): (Row("folder", {"trial": "file"}),),
+    ("causes",): (Row("file", {"history": "file", "graph": "file"}, ("--treatment", "a", "--outcome", "b")),),
     ("prior", "learn"): (Row("file", {"calibrations": "folder"}),),
     ("prior", "pool"): (Row("file", {"priors": "file"}),),
     ("status",): (Row("file", {"results": "folder", "sessions": "table"}),),

@@ -13,7 +13,8 @@ c >= 0, p stays within 0..1. A fraction of dose d leaves the share exp(-alpha d 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
 from palpate.solvers.growth.mechanics.quadrature import gauss
-from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, reaction_panels
+from palpate.solvers.growth.treatment.pharmacokinetics import ACTS, DrugCourse, reaction_panels
 from palpate.twin.dynamics import CENTURY_DAYS, kills_1_g, pharmacokinetics
 from palpate.twin.priors import ALPHA, KILL, PROLIFERATION, Unknown, kill_prior
 from palpate.twin.rungs.regimen import Regimen
@@ -36,6 +37,9 @@ DRIFT: Final = "proliferation_drift"
 PROLIFERATION_NOISE: Final = "ln k"
 """Name of the source of noise that moves the drift."""
 _NODES: Final = 12
+_POINTS: Final = np.polynomial.legendre.leggauss(24)
+"""Gauss points and weights of an integral up to a time of each draw's own; they integrate exp(-40 t) over a day to
+rounding."""
 _SMOOTH: Final = 1.0
 """Largest exponent of growth and of kill in a piece for which _NODES nodes interpolate exponentials to rounding."""
 
@@ -105,6 +109,75 @@ class CellRates:
         np.exp(inner, out=inner)
         inner *= kill @ given.rates
         return grown - kill @ given.whole, inner @ given.weights
+
+    def flow_to(self, t0: float, times: Values) -> tuple[Values, Values]:
+        """Return ln a and c from a day to a time of each draw's own, shape (draws,) each.
+
+        Args:
+            t0: day of the beginning.
+            times: time of each draw, from t0 on, with no dose of a drug in between, days, shape (draws,).
+        """
+        grown = self.growth_1_day * (times - t0)
+        if not self.acting(t0, float(times.max(initial=t0))):
+            return grown, np.zeros_like(grown)
+        nodes, weights = _POINTS
+        since = 0.5 * (times - t0)[:, None] * (1.0 + nodes)
+        inner, total = self.growth_1_day[:, None] * since, self.log_kill(t0, times)
+        rate, points_s = np.zeros_like(inner), days_to_s(t0 + since)
+        for kill_1_g, course, unit in self._acting(t0, t0 + 1.0):
+            inner -= kill_1_g[:, None] * (course.exposure(days_to_s(t0), points_s) / unit)
+            now = course.dynamics.effect(course.concentration(points_s))
+            rate += kill_1_g[:, None] * (days_to_s(now) / unit)
+        return grown - total, 0.5 * (times - t0) * ((np.exp(inner) * rate) @ weights)
+
+    def log_kill(self, t0: float, times: Values) -> Values:
+        """Return the exponent K of the kill by all drugs from a day to a time of each draw's own, shape (draws,).
+
+        Args:
+            t0: day of the beginning.
+            times: time of each draw, from t0 on, days, shape (draws,).
+        """
+        total = np.zeros_like(times)
+        for kill_1_g, course, unit in self._acting(t0, float(times.max(initial=t0))):
+            total += kill_1_g * (course.exposure(days_to_s(t0), days_to_s(times)) / unit)
+        return total
+
+    def kill_1_day(self, times: Values) -> Values:
+        """Return the rate of the kill by all drugs at a time of each draw's own, 1/day, shape (draws,).
+
+        Args:
+            times: time of each draw, days, shape (draws,).
+        """
+        total = np.zeros_like(times)
+        for kill_1_g, course, unit in self._acting(float(times.min(initial=np.inf)), float(times.max(initial=-np.inf))):
+            now = course.dynamics.effect(course.concentration(days_to_s(times)))
+            total += kill_1_g * (days_to_s(now) / unit)
+        return total
+
+    def kills_1_day(self, times: Values) -> Values:
+        """Return the rate of the kill by all drugs of each draw at shared times, 1/day, shape (times, draws).
+
+        Args:
+            times: times, ascending, days, shape (times,).
+        """
+        total = np.zeros((len(times), len(self.growth_1_day)))
+        for kill_1_g, course, unit in self._acting(float(times[0]), float(times[-1])):
+            now = course.dynamics.effect(course.concentration(days_to_s(times)))
+            total += np.multiply.outer(days_to_s(now) / unit, kill_1_g)
+        return total
+
+    def _acting(self, t0: float, t1: float) -> Iterator[tuple[Values, DrugCourse, float]]:
+        """Yield kill by a gram, course and exposure to a gram of each drug that is present between two days.
+
+        Of a course only the doses are kept that still act, to rounding.
+        """
+        for course, at, unit in zip(self.courses, self.drugs, self.unit_kg_s_m3, strict=True):
+            lasts_s = ACTS / min(course.kinetics.rates_1_s)
+            first = bisect_right(course.times_s, days_to_s(t0) - lasts_s)
+            last = bisect_right(course.times_s, days_to_s(t1))
+            if first < last:
+                own = replace(course, times_s=course.times_s[first:last], amounts_kg=course.amounts_kg[first:last])
+                yield self.kill_1_g[:, at], own, unit
 
 
 @dataclass(frozen=True, slots=True)

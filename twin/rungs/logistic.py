@@ -12,6 +12,7 @@ Continuous dependence (see certificate): |dz| grows by k_max |db| a day; a kill 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +56,52 @@ FLAIR: Final = (1.35, 0.17)
 """Median and spread of the logarithm of the volume on FLAIR over the burden, from the same draws."""
 
 
+ABSENT: Final = 1e-13
+"""Exponent of a kill in a piece below which a drug is taken as absent."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogisticPiece:
+    """Time of the logistic rung without an event, in closed form.
+
+    Attributes:
+        start: first day.
+        end: last day.
+        first: logit z at the start, after the events of that day, shape (draws,).
+        last: logit z at the end, shape (draws,).
+        rates: rates of growth and death, constant in the piece.
+    """
+
+    start: float
+    end: float
+    first: Values
+    last: Values
+    rates: CellRates
+
+    @property
+    def drugs(self) -> bool:
+        """Whether any drug is present, so that the burden may fall and rise within the piece."""
+        if not self.rates.acting(self.start, self.end):
+            return False
+        ends = np.full(self.first.shape, self.end)
+        return bool(self.rates.log_kill(self.start, ends).max(initial=0.0) > ABSENT)
+
+    def logit(self, draws: NDArray[np.int64], days: Values) -> Values:
+        """Return z of some draws, each at a time of its own, shape (some,).
+
+        Args:
+            draws: numbers of the draws, shape (some,).
+            days: a time of the piece for each, shape (some,).
+        """
+        return _moved(self.first[draws], *self.rates.of(draws).flow_to(self.start, days))
+
+    def slope_1_day(self, draws: NDArray[np.int64], days: Values) -> Values:
+        """Return d ln u / dt of some draws, each at a time of its own, 1/day, shape (some,)."""
+        own = self.rates.of(draws)
+        free = np.exp(-np.logaddexp(0.0, self.logit(draws, days)))
+        return np.asarray(own.growth_1_day * free - own.kill_1_day(days))
+
+
 @dataclass(frozen=True, slots=True)
 class LogisticModel:
     """Logistic rung of one tumour.
@@ -77,14 +124,42 @@ class LogisticModel:
 
     def step(self, x: Values, theta: Values, u: Regimen, t0: float, t1: float, noise: Values) -> Values:
         """See Model."""
-        within, after = drifted(x[:, 1], noise[:, 0], t1 - t0, self.settings)
+        *_, last = self.path(x, theta, u, t0, t1, noise)
+        return np.stack([last.last, self.drift_after(x[:, 1], noise[:, 0], t1 - t0)], axis=1)
+
+    def drift_after(self, drift: Values, noise: Values, days: float) -> Values:
+        """Return the drift b after a step, shape (draws,).
+
+        Args:
+            drift: drift at its beginning, shape (draws,).
+            noise: increment of the Brownian motion over the root of the step's length, shape (draws,).
+            days: length of the step.
+        """
+        return drifted(drift, noise, days, self.settings)[1]
+
+    def path(
+        self, x: Values, theta: Values, u: Regimen, t0: float, t1: float, noise: Values
+    ) -> Iterator[LogisticPiece]:
+        """Yield the pieces of a step, between events, in order; their last state is that of `step`.
+
+        Args:
+            x: state on day t0, shape (draws, 2).
+            theta: parameters as standard normal numbers, shape (draws, parameters).
+            u: treatment.
+            t0: first day.
+            t1: last day.
+            noise: see Model.step, shape (draws, 1).
+        """
+        within, _ = drifted(x[:, 1], noise[:, 0], t1 - t0, self.settings)
         rates = cell_rates(self.parameters, theta, within, u, self.settings)
         z = x[:, 0]
-        for piece in u.pieces(t0, t1, daily(t0, t1) if rates.acting(t0, t1) else ()):
+        acting = rates.acting(t0, t1)
+        for piece in u.pieces(t0, t1, (*daily(t0, t1), *(one.day for one in u.drug_doses)) if acting else ()):
             z = _killed(z, _log_survival(piece, rates))
             log_a, c = rates.flow(piece.start, piece.end)
-            z = z + log_a - np.logaddexp(0.0, np.log(c) + z) if c.any() else z + log_a
-        return np.stack([z, after], axis=1)
+            last = _moved(z, log_a, c)
+            yield LogisticPiece(piece.start, piece.end, z, last, rates)
+            z = last
 
     def burden_ml(self, x: Values, theta: Values) -> Values:
         """Return the burden u of each draw, ml of packed cells, shape (draws,).
@@ -192,6 +267,14 @@ def _log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
     for fraction in piece.fractions:
         total += rates.log_survival(np.array([fraction.dose_gy]))[0]
     return total
+
+
+def _moved(z: Values, log_a: Values, c: Values) -> Values:
+    """Return the logit after growth and death without an event."""
+    if not c.any():
+        return z + log_a
+    with np.errstate(divide="ignore"):
+        return np.asarray(z + log_a - np.logaddexp(0.0, np.log(c) + z))
 
 
 def _killed(z: Values, log_survival: Values) -> Values:

@@ -128,6 +128,21 @@ class RadialModel:
             density = found.copy()
         return np.concatenate([_within_bounds(density).T, after[:, None]], axis=1)
 
+    def after_events(self, x: Values, theta: Values, u: Regimen, day: float) -> Values:
+        """Return the state after the operations and fractions of a day, which `step` applies before all else.
+
+        Args:
+            x: state on that day, shape (draws, states).
+            theta: parameters as standard normal numbers, shape (draws, parameters).
+            u: treatment.
+            day: day of the events.
+        """
+        rates = cell_rates(self.parameters, theta, x[:, -1], u, self.settings)
+        (piece,) = u.pieces(day, np.nextafter(day, np.inf))
+        density = np.clip(x[:, :-1].T, 0.0, 1.0)
+        density[self._cavity(u, day)] = 0.0
+        return np.concatenate([self._treated(density, piece, rates).T, x[:, -1:]], axis=1)
+
     def burden_ml(self, x: Values) -> Values:
         """Return the burden of each draw, ml of packed cells, shape (draws,).
 

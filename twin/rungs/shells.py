@@ -84,6 +84,15 @@ class Shells:
             diffusivity_mm2_day: diffusivity D of each draw, mm2/day, shape (draws,).
             closed: shells that nothing enters or leaves, shape (shells,).
         """
+        return _walks(self, diffusivity_mm2_day.tobytes(), closed.tobytes())
+
+    def walks_of(self, diffusivity_mm2_day: Values, closed: Mask) -> tuple[RandomWalk, ...]:
+        """Return what `walks` returns, made anew: every day of a follow-up asks for the same.
+
+        Args:
+            diffusivity_mm2_day: diffusivity D of each draw, mm2/day, shape (draws,).
+            closed: shells that nothing enters or leaves, shape (shells,).
+        """
         faces = _faces(self.count, closed.tobytes())
         q = self.rate_1_mm2 * diffusivity_mm2_day
         parts = np.maximum(np.ceil(q / _MOST), 1.0).astype(int)
@@ -145,6 +154,12 @@ class RandomWalk:
             found, other = other, found
         found /= total
         return found
+
+
+@lru_cache(maxsize=16)
+def _walks(shells: Shells, diffusivity: bytes, closed: bytes) -> tuple[RandomWalk, ...]:
+    """Return the walks of draws and closed shells, which are given as the bytes of arrays."""
+    return shells.walks_of(np.frombuffer(diffusivity), np.frombuffer(closed, np.bool_))
 
 
 @lru_cache(maxsize=64)

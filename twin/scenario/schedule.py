@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from palpate.config.schedule import ALL_PLANNED, Cell, ScheduleSettings, When
 from palpate.config.section import parse_settings
@@ -20,8 +21,10 @@ from palpate.twin.scenario.placed import placed_on
 
 type Event = Irradiation | DrugDose | Surgery
 
-UNDATED: datetime.date = datetime.date(2000, 1, 1)
-"""Date that stands for the first scan's where nobody states it: rows then have days, and no date is meant."""
+UNDATED: datetime.date = datetime.date(2001, 1, 1)
+"""Monday that stands for the first scan's where nobody states it: rows then have days, and no date is meant."""
+_REPEATED: Final[Mapping[str, int]] = {"times": 1000, "every_days": 365}
+"""Keys of an added treatment by which it is repeated, and their largest values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +133,44 @@ class Schedule:
     def _added(self, history: TumourHistory, last: float) -> list[Event]:
         """Return the events of the treatments that are added."""
         base = UNDATED if self.first is None else self.first
-        cells = [
-            (f"{self.path}, add {at}", at, self._cells(row, base, f"add {at}"))
-            for at, row in enumerate(self.settings.add, start=1)
-        ]
-        rows: tuple[TreatmentRow, ...] = treatment_rows(cells, self.path)
+        rows = self.rows(base)
         for row in rows:
             self._demand_ahead(float((row.date - base).days), last, row.where.rpartition(", ")[2])
         return placed_on(history, rows, base)
+
+    def rows(self, base: datetime.date) -> tuple[TreatmentRow, ...]:
+        """Return the treatments that are added as lines of a table, each repetition a line of its own.
+
+        Args:
+            base: date that stands for the first scan's.
+
+        Raises:
+            InputError: a treatment is impossible, or repeated an impossible number of times.
+        """
+        cells = []
+        for at, row in enumerate(self.settings.add, start=1):
+            plain = {name: cell for name, cell in row.items() if name not in _REPEATED}
+            own = self._cells(plain, base, f"add {at}")
+            first, (times, every) = datetime.date.fromisoformat(own["date"]), self._repeated(row, f"add {at}")
+            for number in range(times):
+                date = first + datetime.timedelta(days=number * every)
+                cells.append((f"{self.path}, add {at}", at, own | {"date": date.isoformat()}))
+        return treatment_rows(cells, self.path)
+
+    def _repeated(self, row: Mapping[str, Cell], where: str) -> tuple[int, int]:
+        """Return how often a treatment is given, and after how many days again."""
+        found = []
+        for name, most in _REPEATED.items():
+            value = row.get(name, 1)
+            if not isinstance(value, int | float) or isinstance(value, bool) or value not in range(1, most + 1):
+                raise InputError(
+                    f"{self.path}, {where}",
+                    found=f"{name} {_text(value)[:30]!r}",
+                    expected=f"a whole number from 1 to {most}",
+                    advice="Write how often the treatment is given (times) and after how many days again (every_days).",
+                )
+            found.append(int(value))
+        return found[0], found[1]
 
     def _cells(self, row: Mapping[str, Cell], base: datetime.date, where: str) -> dict[str, str]:
         """Return a treatment's cells as text, its day as a date."""

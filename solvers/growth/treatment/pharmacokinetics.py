@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,11 @@ class Emax:
         return concentration_kg_m3 / (self.half_kg_m3 + concentration_kg_m3)
 
 
+ACTS: Final = 45.0
+"""Time after which nothing of a dose is left, over the time constant of the slowest decay: exp(-45) is below rounding.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class DrugCourse:
     """Course of a drug: doses, kinetics and effect.
@@ -171,7 +177,7 @@ class DrugCourse:
 
     def acts(self, start_s: float, end_s: float) -> bool:
         """Return whether any of the drug is present in an interval, to rounding."""
-        lasts_s = 45.0 / min(self.kinetics.rates_1_s)  # exp(-45) is below rounding
+        lasts_s = ACTS / min(self.kinetics.rates_1_s)
         return any(time_s < end_s and start_s < time_s + lasts_s for time_s in self.times_s)
 
     def concentration(self, times_s: Values) -> Values:

@@ -165,7 +165,7 @@ def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
         key: digest of everything on which the result depends; work that was kept under another digest is removed.
         comm: communicator of the ranks.
     """
-    home = out.resolve().with_name(f".unfinished-{out.resolve().name}")
+    home = unfinished_folder(out, "").parent
     key = comm.bcast(key, root=0)
     if comm.rank == 0:
         for other in home.glob("*"):
@@ -179,13 +179,23 @@ def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
     try:
         yield home / key
     except Exception:
-        if comm.rank == 0 and any(home.glob(f"{key}/**/zone-*.npz")):
+        if comm.rank == 0 and any(home.glob(f"{key}/**/*-*.npz")):
             say(f"what was finished is kept in {home}: the same command goes on from there")
         elif comm.rank == 0:
             _remove(home, key)
         raise
     if comm.rank == 0:
         _remove(home, key)
+
+
+def unfinished_folder(out: Path, key: str) -> Path:
+    """Return the folder beside an output in which finished work is kept.
+
+    Args:
+        out: the output folder.
+        key: digest of everything on which the result depends.
+    """
+    return out.resolve().with_name(f".unfinished-{out.resolve().name}") / (key or "any")
 
 
 def _remove(home: Path, key: str) -> None:

@@ -27,6 +27,8 @@ COMMANDS = (
     "assimilate",
     "forecast",
     "outlook",
+    "trial",
+    "causes",
     "prior",
     "status",
     "verify",
@@ -38,7 +40,7 @@ palpate.cli.<name>."""
 BECOMES_ANOTHER = "run"
 """Command whose process becomes another program, which answers signals itself."""
 
-ON_RANKS = ("phantom", "invert", "calibrate", "forecast")
+ON_RANKS = ("phantom", "invert", "calibrate", "forecast", "trial")
 """Commands whose work several MPI ranks share; the others run as one process."""
 
 

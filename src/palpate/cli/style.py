@@ -36,6 +36,8 @@ EXAMPLES: Final = {
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "assimilate": "palpate assimilate history.h5 --out sub-02_record.h5",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",
+    "trial": "palpate trial trial.yaml --out trial",
+    "causes": "palpate causes history.tsv --graph graph.yaml --treatment chemo --outcome ln_volume --out causes.json",
     "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
     "prior learn": "palpate prior learn results --out ours.json",
     "prior pool": "palpate prior pool ours.json theirs.json --out all.json",

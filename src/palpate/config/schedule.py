@@ -16,7 +16,8 @@ type Cell = str | float | datetime.date | bool
 
 ALL_PLANNED: Final = "all_planned"
 """Word that drops every planned treatment."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+SCHEDULE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""Pattern of the name of a schedule or an arm."""
 
 
 class MovedTreatments(Section):
@@ -46,7 +47,7 @@ class ScheduleSettings(Section):
     """Name of the schedule, which its folder and its lines in tables have: letters, digits, - and _."""
 
     add: tuple[dict[str, Cell], ...] = ()
-    """Treatments to add, each with the columns of treatments.tsv."""
+    """Treatments to add, each with the columns of treatments.tsv, and times and every_days where it is repeated."""
 
     drop: Literal["all_planned"] | tuple[When, ...] = ()
     """Days whose planned treatments are left out, or all_planned."""
@@ -59,6 +60,6 @@ class ScheduleSettings(Section):
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if not _NAME.fullmatch(self.name):
+        if not SCHEDULE_NAME.fullmatch(self.name):
             raise ValueError("a name of letters, digits, - and _")
         return self

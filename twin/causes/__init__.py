@@ -1,0 +1,1 @@
+"""Causes: what must be adjusted for when treatment was chosen by the state of the patient."""

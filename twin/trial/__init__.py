@@ -1,0 +1,1 @@
+"""Trials on virtual patients: cohorts, arms, paired effects, survival and heterogeneity."""
