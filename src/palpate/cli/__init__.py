@@ -28,6 +28,7 @@ COMMANDS = (
     "outlook",
     "trial",
     "causes",
+    "plan",
     "prior",
     "status",
     "verify",
