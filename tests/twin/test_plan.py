@@ -171,6 +171,13 @@ def test_more_dose_and_an_earlier_start_wait_longer(folder: Path, model: str) ->
     assert 0.05 < found.organs[0].relative < 0.95
 
 
+def test_a_deeper_response_never_counts_against_a_schedule(folder: Path) -> None:
+    """Regrowth is measured from the last scan: above the nadir, 3 Gy in place of 1.5 came out three days worse."""
+    limits = read_limits(_write_limits(folder, fractions=[20], dose_gy=[1.5, 3.0], days=[0], until_day=200))
+    times = planned(folder / "calibration", limits, folder).times.patient
+    assert (times[2] >= times[1]).all()
+
+
 def test_the_same_plan_is_the_same_bytes(folder: Path, palpate: Command) -> None:
     """A plan that is killed and run again must give the same bits, and carries the same name."""
     limits = _write_limits(folder)

@@ -12,7 +12,7 @@ from palpate.config.limits import LimitsSettings
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.events.follow import ENHANCING, VISIBLE, FollowUp, SmallModel
-from palpate.twin.events.rules import ENHANCING_RISE, LEAST_ML, VISIBLE_RISE, RiseAboveNadir
+from palpate.twin.events.rules import ENHANCING_RISE, LEAST_ML, VISIBLE_RISE, EventRule, RiseAboveNadir, RiseAboveStart
 from palpate.twin.events.times import first_events
 from palpate.twin.plan.candidates import Candidate
 from palpate.twin.rungs.build import small_rungs
@@ -82,10 +82,18 @@ def _times(
 ) -> Values:
     """Return the time without progression of every patient under each treatment, days, shape (treatments, patients)."""
     own = FollowUp(model, source.theta(model, chances), noise(chances, limits.until_day))
-    quantity, rise = (VISIBLE, VISIBLE_RISE) if limits.event == "visible" else (ENHANCING, ENHANCING_RISE)
+    quantity = ENHANCING if limits.event == "enhancing" else VISIBLE
     found = []
     for given in treatments:
-        rule = RiseAboveNadir(len(own.theta), rise, least_ml=LEAST_ML)
+        rule = _rule(own, limits)
         own.run(given, quantity, (rule,))
         found.append(first_events(rule.days, float(limits.until_day)).days)
     return np.stack(found)
+
+
+def _rule(own: FollowUp, limits: LimitsSettings) -> EventRule:
+    """Return the rule that dates the event, before any treatment is met."""
+    if limits.event == "regrowth":
+        return RiseAboveStart(own.first(VISIBLE) + np.log(VISIBLE_RISE))
+    rise = VISIBLE_RISE if limits.event == "visible" else ENHANCING_RISE
+    return RiseAboveNadir(len(own.theta), rise, least_ml=LEAST_ML)

@@ -105,8 +105,9 @@ class LimitsSettings(Section):
     standard: StandardCare = StandardCare()
     """Schedule with which the others are compared."""
 
-    event: Literal["visible", "enhancing"] = "visible"
-    """Progression: visible volume 40 % or enhancing volume 25 % above its nadir."""
+    event: Literal["regrowth", "visible", "enhancing"] = "regrowth"
+    """Event that ends the time: visible volume 40 % above that of the last scan (regrowth), or the visible volume 40 %
+    or the enhancing volume 25 % above its nadir, which a deeper response can bring forward."""
 
     until_day: Annotated[int, Field(ge=30, le=VALIDATED_DAYS)] = 365
     """Last day that counts, from the last scan on."""
