@@ -17,9 +17,9 @@ from palpate.service.trial.figures import COLOURS
 _ROLES: Final[Mapping[str, str]] = {
     "standard": "standard care",
     "chosen": "named by the plan",
-    "personal": "best by this patient's draws",
-    "one_size": "best by the population",
-    "equal_load": "best with no more load of organs than standard care",
+    "personal": "best for this patient",
+    "one_size": "best for the population",
+    "equal_load": "best at no more load",
 }
 
 
@@ -38,7 +38,7 @@ def plan_page(folder: Path) -> str:
         record=record,
         warnings=[str(one) for one in recorded_warnings(record)],
         front=_chart(rows),
-        named=[_named(role, row) for role, row in record["named"].items()],
+        named=[_named(role, row) for role, row in record["named"].items() if role != "chosen"],
         organs=[_organ(one) for one in record["organs"]],
     )
 
@@ -47,6 +47,12 @@ def _headline(record: Mapping[str, Any]) -> str:
     """Return the answer in one sentence: which, by how much, how sure, or why not."""
     chosen, standard = record["named"]["chosen"], record["named"]["standard"]
     until = record["limits"]["until_day"]
+    if not record["standard_keeps_limits"]:
+        own = chosen["gain_days"]
+        return (
+            f"Standard care, {standard['schedule']}, does not keep the limits. The best schedule that does is "
+            f"{chosen['schedule']}: {own['mean']:+.0f} ({own['lower']:+.0f} to {own['upper']:+.0f}) days until day {until}."
+        )
     if chosen["schedule"] != standard["schedule"]:
         own = chosen["gain_days"]
         return (
@@ -54,7 +60,7 @@ def _headline(record: Mapping[str, Any]) -> str:
             f"progression until day {until} than standard care, {standard['schedule']}."
         )
     answer = str(record["answer"])
-    return f"{answer[:1].upper()}{answer[1:]} ({standard['schedule']})."
+    return f"{answer[:1].upper()}{answer[1:]}. Standard care is {standard['schedule']}."
 
 
 def _named(role: str, row: Mapping[str, Any]) -> dict[str, str]:
@@ -67,7 +73,7 @@ def _named(role: str, row: Mapping[str, Any]) -> dict[str, str]:
         "population": f"{row['population_gain_days']['mean']:.1f}",
         "load": f"{100.0 * row['load']:.0f} % of {row['binding_organ']}'s limit"
         if row["keeps_limits"]
-        else f"beyond the limit of {row['binding_organ']} (kept with probability {row['chance']:.2f})",
+        else f"{row['binding_organ']}: kept with probability {row['chance']:.2f}",
     }
 
 

@@ -108,6 +108,13 @@ def test_a_schedule_beyond_the_limits_is_never_named() -> None:
     assert 2 not in found.front
 
 
+def test_standard_care_beyond_the_limits_is_not_named() -> None:
+    """Limits come first: the best schedule that keeps them is named although it loses days."""
+    found = _choice((0.0, -5.0, -9.0), (1.1, 0.9, 0.8))
+    assert (found.answer, found.chosen) == (Answer.WITHIN_LIMITS, 1)
+    assert _choice((0.0, -5.0), (1.1, 0.9), identified=False).chosen == 1
+
+
 def test_at_equal_load_a_heavier_schedule_does_not_count() -> None:
     """What more dose to organs buys is shown apart from what a schedule gains by itself."""
     found = _choice((0.0, 2.0, 9.0), (0.5, 0.4, 0.9))

@@ -2,7 +2,8 @@
 
 A schedule is better than standard care where it keeps the limits and its paired gain in time is more than chance and
 more than MEANINGFUL_DAYS. Where the images do not tell alpha, or the twin is out of step with the patient, there is no
-personal optimum: schedules are compared under the population's prior, or standard care is named.
+personal optimum: schedules are compared under the population's prior, or standard care is named. Where standard care
+does not keep the limits, the best schedule that does is named: by the draws, or by the population where alpha is unknown.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Answer(StrEnum):
     """Kind of the answer."""
 
     BETTER = "a schedule is better than standard care"
+    WITHIN_LIMITS = "standard care does not keep the limits: the best schedule that does"
     NOTHING_TO_GAIN = "nothing to gain"
     UNIDENTIFIED = "alpha is unidentified: no personal optimum"
     OUT_OF_STEP = "the twin is out of step with the patient: standard care"
@@ -114,10 +116,18 @@ def choose(schedules: Sequence[Candidate], times: Waiting, chance: float, *, ide
     lighter = [at for at in keeps if schedules[at].load <= schedules[0].load * (1.0 + 1e-12)]
     equal = _best(lighter, patient, schedules) if lighter else personal
     known = float(times.patient[keeps].max(axis=0).mean() - patient[personal])
-    answer, chosen = _answer(times, personal, identified=identified, in_step=in_step)
-    return Choice(
-        answer, chosen, personal, one_size, equal, _front(keeps, patient, schedules), known, schedules[0].holds(chance)
-    )
+    usual = schedules[0].holds(chance)
+    if not in_step:
+        answer, chosen = Answer.OUT_OF_STEP, 0
+    elif not identified:
+        answer, chosen = Answer.UNIDENTIFIED, 0 if usual else one_size
+    elif not usual:
+        answer, chosen = Answer.WITHIN_LIMITS, personal
+    elif gain(times.patient, personal).real:
+        answer, chosen = Answer.BETTER, personal
+    else:
+        answer, chosen = Answer.NOTHING_TO_GAIN, 0
+    return Choice(answer, chosen, personal, one_size, equal, _front(keeps, patient, schedules), known, usual)
 
 
 def alpha_identified(calibration: Calibration) -> bool:
@@ -127,16 +137,6 @@ def alpha_identified(calibration: Calibration) -> bool:
         calibration: calibration of the tumour.
     """
     return any(one.name == ALPHA and one.identified for one in calibration.estimates())
-
-
-def _answer(times: Waiting, personal: int, *, identified: bool, in_step: bool) -> tuple[Answer, int]:
-    if not in_step:
-        return Answer.OUT_OF_STEP, 0
-    if not identified:
-        return Answer.UNIDENTIFIED, 0
-    if gain(times.patient, personal).real:
-        return Answer.BETTER, personal
-    return Answer.NOTHING_TO_GAIN, 0
 
 
 def _best(among: Sequence[int], mean_days: Values, schedules: Sequence[Candidate]) -> int:
