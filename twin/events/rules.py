@@ -74,6 +74,25 @@ class RiseAboveNadir:
         self.days = np.minimum(self.days, piece.crossing(np.where(waiting, level, np.inf)))
 
 
+class RiseAboveStart:
+    """Regrowth: the volume reaches a multiple of a volume that stays, such as that of the last scan.
+
+    Unlike a rise above the nadir it is never brought forward by a deeper response.
+
+    Args:
+        level: ln of the volume that is the event, V in ml, shape (draws,).
+    """
+
+    def __init__(self, level: Values) -> None:
+        self._level = level
+        self.days: Values = np.full(level.shape, np.inf)
+
+    def meet(self, piece: VolumePiece) -> None:
+        """See EventRule."""
+        level = np.where(np.isinf(self.days), self._level, np.inf)
+        self.days = np.minimum(self.days, piece.crossing(level))
+
+
 class VolumeHazard:
     """Event by a hazard h = h_0 exp(b ln(V / 1 ml) + g) of the volume V and of what is constant in a draw.
 

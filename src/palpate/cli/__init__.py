@@ -29,6 +29,7 @@ COMMANDS = (
     "outlook",
     "trial",
     "causes",
+    "plan",
     "prior",
     "status",
     "verify",

@@ -1,0 +1,109 @@
+"""Page of a plan, from the files of its folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from palpate.quality_warning import recorded_warnings
+from palpate.service.report.pictures import INK, QUIET
+from palpate.service.report.plots import chart, svg_data
+from palpate.service.report.render import render_page
+from palpate.service.trial.figures import COLOURS
+
+_ROLES: Final[Mapping[str, str]] = {
+    "standard": "standard care",
+    "chosen": "named by the plan",
+    "personal": "best for this patient",
+    "one_size": "best for the population",
+    "equal_load": "best at no more load",
+}
+
+
+def plan_page(folder: Path) -> str:
+    """Return the page of a plan as HTML text; equal files give equal text.
+
+    Args:
+        folder: folder with plan.json and schedules.tsv.
+    """
+    record = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    with (folder / "schedules.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return render_page(
+        "plan.html",
+        headline=_headline(record),
+        record=record,
+        warnings=[str(one) for one in recorded_warnings(record)],
+        front=_chart(rows),
+        named=[_named(role, row) for role, row in record["named"].items() if role != "chosen"],
+        organs=[_organ(one) for one in record["organs"]],
+    )
+
+
+def _headline(record: Mapping[str, Any]) -> str:
+    """Return the answer in one sentence: which, by how much, how sure, or why not."""
+    chosen, standard = record["named"]["chosen"], record["named"]["standard"]
+    until = record["limits"]["until_day"]
+    if not record["standard_keeps_limits"]:
+        own = chosen["gain_days"]
+        return (
+            f"Standard care, {standard['schedule']}, does not keep the limits. The best schedule that does is "
+            f"{chosen['schedule']}: {own['mean']:+.0f} ({own['lower']:+.0f} to {own['upper']:+.0f}) days until day {until}."
+        )
+    if chosen["schedule"] != standard["schedule"]:
+        own = chosen["gain_days"]
+        return (
+            f"{chosen['schedule']} has {own['mean']:.0f} ({own['lower']:.0f} to {own['upper']:.0f}) more days without "
+            f"progression until day {until} than standard care, {standard['schedule']}."
+        )
+    answer = str(record["answer"])
+    return f"{answer[:1].upper()}{answer[1:]}. Standard care is {standard['schedule']}."
+
+
+def _named(role: str, row: Mapping[str, Any]) -> dict[str, str]:
+    own = row["gain_days"]
+    return {
+        "role": _ROLES[role],
+        "schedule": row["schedule"],
+        "total": f"{row['total_gy']:g}",
+        "gain": f"{own['mean']:.1f} ({own['lower']:.1f} to {own['upper']:.1f}) ± {own['error']:.1f}",
+        "population": f"{row['population_gain_days']['mean']:.1f}",
+        "load": f"{100.0 * row['load']:.0f} % of {row['binding_organ']}'s limit"
+        if row["keeps_limits"]
+        else f"{row['binding_organ']}: kept with probability {row['chance']:.2f}",
+    }
+
+
+def _organ(one: Mapping[str, Any]) -> dict[str, str]:
+    limit = one["limit"]
+    kind, value = ("BED", limit["bed_gy"]) if limit["bed_gy"] is not None else ("EQD2", limit["eqd2_gy"])
+    ratio = limit["alpha_beta_gy"]
+    said = f"{ratio:g}" if isinstance(ratio, float | int) else f"about {ratio['median']:g}"
+    return {
+        "name": str(one["organ"]),
+        "relative": f"{100.0 * one['relative_dose']:.0f} %",
+        "limit": f"{kind} {value:g} Gy, alpha / beta {said} Gy, but for {limit['volume_ml']:g} mL",
+        "volume": f"{one['volume_ml']:.1f}",
+    }
+
+
+def _chart(rows: Sequence[Mapping[str, str]]) -> str:
+    """Draw mean time without progression over the load of organs; the front is joined."""
+    figure, axes = chart()
+    kept = [row for row in rows if row["keeps_limits"] == "yes"]
+    front = [row for row in rows if row["on_front"] == "yes"]
+    front.sort(key=lambda row: float(row["load"]))
+    for some, style in ((kept, {"marker": "o", "ls": "", "ms": 3, "color": QUIET, "label": "keeps the limits"}),):
+        axes.plot([100.0 * float(row["load"]) for row in some], [float(row["time_days"]) for row in some], **style)
+    xs, ys = [100.0 * float(row["load"]) for row in front], [float(row["time_days"]) for row in front]
+    axes.step(xs, ys, where="post", color=COLOURS[1], lw=1.5, label="front")
+    axes.plot(xs, ys, "o", color=COLOURS[1], ms=4)
+    usual = rows[0]
+    axes.plot([100.0 * float(usual["load"])], [float(usual["time_days"])], "D", color=INK, ms=6, label="standard care")
+    axes.set_xlabel("largest load of an organ, % of its limit")
+    axes.set_ylabel("days without progression, mean")
+    axes.legend(frameon=False, fontsize=8)
+    return svg_data(figure)

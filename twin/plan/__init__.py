@@ -1,0 +1,1 @@
+"""Plans: schedules of radiotherapy under limits of organs, compared on a patient's draws."""
