@@ -8,7 +8,8 @@ With the density u over its largest value, p, growth under drugs of concentratio
     c = integral over t0..t1 of K'(t) exp(k (t - t0) - K(t)) dt,     K(t) = sum_d s_d E_d(t0, t).
 
 Without a drug c = 0. In the logit z = ln(p / (1 - p)) the same is z(t1) = z + ln a - ln(1 + c exp(z)). Since a > 0 and
-c >= 0, p stays within 0..1. A fraction of dose d leaves the share exp(-alpha d (1 + d / (alpha / beta))).
+c >= 0, p stays within 0..1. A fraction of dose d leaves the share exp(-alpha d (1 + x C + d / (alpha / beta))), with
+x C summed over the drugs that sensitise.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from numpy.typing import NDArray
 from palpate.config.twin import TwinSettings
 from palpate.solvers.growth.mechanics.quadrature import gauss
 from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, reaction_panels
-from palpate.twin.dynamics import CENTURY_DAYS, kills_1_g, pharmacokinetics
+from palpate.twin.dynamics import CENTURY_DAYS, kills_1_g
+from palpate.twin.pharmacology import course
 from palpate.twin.priors import ALPHA, KILL, PROLIFERATION, Unknown, kill_prior
 from palpate.twin.rungs.regimen import Regimen
-from palpate.units import days_to_s, mg_to_kg, per_s_to_per_day, s_to_days
+from palpate.units import days_to_s, per_s_to_per_day, s_to_days
 
 type Values = NDArray[np.float64]
 
@@ -51,7 +53,7 @@ class CellRates:
         alpha_beta_gy: ratio alpha / beta, gray.
         courses: course of each drug, of those that were given.
         drugs: column of `kill_1_g` of each course.
-        unit_kg_s_m3: exposure to one gram of each course's drug.
+        unit_kg_s_m3: exposure to one gram of each course's drug (pharmacology.gram_exposure).
     """
 
     growth_1_day: Values
@@ -75,13 +77,21 @@ class CellRates:
             kill_1_g=self.kill_1_g[draws],
         )
 
-    def log_survival(self, dose_gy: Values) -> Values:
+    def log_survival(self, dose_gy: Values, day: float) -> Values:
         """Return the logarithm of the surviving share after a fraction, shape (places, draws).
 
         Args:
             dose_gy: dose d at each place, gray, shape (places,).
+            day: day of the fraction, at which drugs sensitise by what is left of them.
         """
-        return -(dose_gy * (1.0 + dose_gy / self.alpha_beta_gy))[:, None] * self.alpha_1_gy
+        by_drugs = self.sensitisation(day)
+        return -(dose_gy * (1.0 + by_drugs + dose_gy / self.alpha_beta_gy))[:, None] * self.alpha_1_gy
+
+    def sensitisation(self, day: float) -> float:
+        """Return the sum over drugs of x C, by which alpha is larger on a day."""
+        at = np.array(days_to_s(day))
+        acting = (one for one in self.courses if one.radiosensitisation_m3_kg > 0.0)
+        return float(sum(one.radiosensitisation_m3_kg * float(one.concentration(at)) for one in acting))
 
     def acting(self, t0: float, t1: float) -> bool:
         """Return whether any drug is present between two days."""
@@ -209,7 +219,7 @@ def cell_rates(
         natural(parameters, theta, ALPHA),
         np.stack(kills, axis=1) if kills else np.zeros((len(theta), 0)),
         settings.alpha_beta_gy,
-        tuple(_course(u, drug, settings) for drug in u.drugs),
+        tuple(course(drug, u.doses_of(drug), settings.drugs[drug]) for drug in u.drugs),
         tuple(names.index(drug) for drug in u.drugs),
         tuple(map(float, kills_1_g(u.drugs, settings))),
     )
@@ -228,13 +238,3 @@ def drifted(drift: Values, noise: Values, days: float, settings: TwinSettings) -
     """
     moved = settings.proliferation_log_std_per_100_days * np.sqrt(days / CENTURY_DAYS) * noise
     return drift + 0.5 * moved, drift + moved
-
-
-def _course(u: Regimen, drug: str, settings: TwinSettings) -> DrugCourse:
-    doses = [one for one in u.drug_doses if one.drug == drug]
-    return DrugCourse(
-        drug,
-        tuple(days_to_s(one.day) for one in doses),
-        tuple(mg_to_kg(one.amount_mg) for one in doses),
-        pharmacokinetics(settings.drugs[drug]),
-    )

@@ -143,8 +143,9 @@ def total_kills(most: CellRates, u: Regimen, t0: float, t1: float, settings: Twi
         settings: settings of the twin.
     """
     given = [one for one in u.fractions if t0 <= one.day < t1]
-    doses = np.array([max(one.dose_gy, *one.doses_gy, 0.0) for one in given])
-    found = {ALPHA: float(-most.log_survival(doses).sum())} if given else {}
+    doses = [np.array([max(one.dose_gy, *one.doses_gy, 0.0)]) for one in given]
+    kills = [-most.log_survival(dose, one.day).sum() for dose, one in zip(doses, given, strict=True)]
+    found = {ALPHA: float(sum(kills))} if given else {}
     per_gram = kills_1_g(u.drugs, settings)
     for course, at, unit in zip(most.courses, most.drugs, per_gram, strict=True):
         exposure = float(course.exposure(days_to_s(t0), np.array(days_to_s(t1)))) / float(unit)
@@ -177,7 +178,7 @@ def _log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
     for operation in piece.operations:
         total += np.log1p(-operation.share)
     for fraction in piece.fractions:
-        total += rates.log_survival(np.array([fraction.dose_gy]))[0]
+        total += rates.log_survival(np.array([fraction.dose_gy]), fraction.day)[0]
     return total
 
 
