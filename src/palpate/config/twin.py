@@ -60,7 +60,7 @@ class DrugSettings(Section):
     """Increase of alpha by 1 mg/L of the drug at the time of a fraction, as a share of alpha, L/mg."""
 
     renal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the clearance that is the kidneys', of a patient whose kidneys are healthy (120 mL/min of creatinine)."""
+    """Share of the clearance that is the kidneys', where these clear 120 mL/min of creatinine."""
 
     by_weight: bool = False
     """Whether clearance and volume, which are those of 70 kg, follow the patient's weight (participants.tsv)."""
