@@ -10,9 +10,18 @@ import pytest
 from palpate.errors import InputError
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.doubt.allocation import allocated, subsets
+from palpate.twin.doubt.growth_laws import LawOfGrowth
 from palpate.twin.doubt.shares import SharedVariance, variance_shares
-from palpate.twin.doubt.sources import DRIFT_TO_COME, FRONT_ERROR, MEASUREMENT, PARAMETERS, THRESHOLDS_OF_IMAGES
+from palpate.twin.doubt.sources import (
+    DRIFT_TO_COME,
+    FORM,
+    FRONT_ERROR,
+    MEASUREMENT,
+    PARAMETERS,
+    THRESHOLDS_OF_IMAGES,
+)
 from palpate.twin.forecast.predict import predict
+from palpate.twin.products.figures import QUANTITIES
 from tests.twin.drawn import drawn
 from tests.twin.small import SETTINGS
 
@@ -29,7 +38,7 @@ def twin() -> Calibration:
 @pytest.fixture(scope="module")
 def found(twin: Calibration) -> dict[str, SharedVariance]:
     """Shares of each quantity."""
-    return {one.quantity: one for one in variance_shares(twin, (DAY,))}
+    return {one.quantity: one for one in variance_shares(twin, (DAY,)).quantities}
 
 
 def _values(of: dict[str, np.ndarray]) -> dict[frozenset[str], np.ndarray]:
@@ -74,10 +83,13 @@ def test_shares_of_a_forecast_sum_to_one(found: dict[str, SharedVariance]) -> No
     assert {PARAMETERS, DRIFT_TO_COME, FRONT_ERROR, MEASUREMENT} <= {one.source for one in found["visible_ml"].shares}
 
 
-def test_with_every_source_it_is_the_forecast(twin: Calibration, found: dict[str, SharedVariance]) -> None:
-    """The variance that is shared out is that of the forecast which users see."""
-    expected = float(predict(twin, DAY).burdens_ml().std(ddof=1))
-    assert found["burden_ml"].std == pytest.approx(expected, rel=1e-5)
+def test_with_every_source_it_is_the_forecast(twin: Calibration, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one law of growth, the variance that is shared out is that of the forecast which users see."""
+    alone = (LawOfGrowth("logistic", 1.0, {name: np.zeros(1) for name in QUANTITIES}, 100.0),)
+    monkeypatch.setattr("palpate.twin.doubt.shares.laws_of_growth", lambda *_: alone)
+    burden = variance_shares(twin, (DAY,)).quantities[-1]
+    assert burden.std == pytest.approx(float(predict(twin, DAY).burdens_ml().std(ddof=1)), rel=1e-5)
+    assert {one.source: one.share for one in burden.shares}[FORM] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_source_that_is_switched_off_has_no_share() -> None:
@@ -86,7 +98,7 @@ def test_a_source_that_is_switched_off_has_no_share() -> None:
     twin = drawn(6, still)
     quiet = replace(twin, draws=replace(twin.draws, front_error=0.0 * twin.draws.front_error))
     quiet = replace(quiet, draws=replace(quiet.draws, front_error_mm=np.zeros(6)))
-    for one in variance_shares(quiet, (DAY,)):
+    for one in variance_shares(quiet, (DAY,)).quantities:
         shares = {each.source: each.share for each in one.shares}
         assert shares[DRIFT_TO_COME] == pytest.approx(0.0, abs=1e-12)
         assert shares[FRONT_ERROR] == pytest.approx(0.0, abs=1e-12)

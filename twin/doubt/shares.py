@@ -1,7 +1,8 @@
 """Shares of a forecast's variance by source, from the same draws and chances with some sources fixed.
 
 The tumour grows anew for every set of the sources of growth; errors of the front, thresholds and errors of contours are
-applied to what has grown. One draw does where nothing differs between draws.
+applied to what has grown. One draw does where nothing differs between draws. The form of the model is a factor on each
+quantity: with its weight a draw follows the logistic law or Gompertz's (twin.doubt.growth_laws).
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import Final
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from palpate.errors import InputError
 from palpate.solvers.dealt import dealt, dealt_back
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.doubt.allocation import VarianceShare, allocated, subsets
+from palpate.twin.doubt.growth_laws import LawOfGrowth, laws_of_growth
 from palpate.twin.doubt.sources import (
     DRIFT_TO_COME,
+    FORM,
     FRONT_ERROR,
     MEASUREMENT,
     THRESHOLDS_OF_IMAGES,
@@ -60,9 +64,20 @@ class SharedVariance:
     shares: tuple[VarianceShare, ...]
 
 
-def variance_shares(
-    calibration: Calibration, days: Sequence[float], comm: MPI.Comm = MPI.COMM_SELF
-) -> tuple[SharedVariance, ...]:
+@dataclass(frozen=True, slots=True)
+class VarianceShares:
+    """Shares of the variance of every quantity on every day.
+
+    Attributes:
+        quantities: shares of each quantity on each day.
+        laws: laws of growth that the form of the model stands for.
+    """
+
+    quantities: tuple[SharedVariance, ...]
+    laws: tuple[LawOfGrowth, ...]
+
+
+def variance_shares(calibration: Calibration, days: Sequence[float], comm: MPI.Comm = MPI.COMM_SELF) -> VarianceShares:
     """Return the shares of the variance of each quantity on each day. Collective.
 
     Args:
@@ -75,13 +90,16 @@ def variance_shares(
     """
     _demand_posterior(calibration, days)
     growth = sources_of(calibration)
+    laws = laws_of_growth(calibration.history, calibration.settings, days)
+    followed = _followed(calibration, laws)
     grown = {free: _grown(calibration, free, days, comm) for free in subsets(growth)}
     found = []
     for at, day in enumerate(days):
         for quantity in QUANTITIES:
             values = {free: tables[at][quantity] for free, tables in grown.items()}
-            found.append(_shared(day, quantity, growth, values))
-    return tuple(found)
+            factor = np.exp(_apart(laws, quantity, at)[followed])
+            found.append(_shared(day, quantity, growth, values, factor))
+    return VarianceShares(tuple(found), laws)
 
 
 def _demand_posterior(calibration: Calibration, days: Sequence[float]) -> None:
@@ -103,14 +121,28 @@ def _demand_posterior(calibration: Calibration, days: Sequence[float]) -> None:
             )
 
 
+def _followed(calibration: Calibration, laws: Sequence[LawOfGrowth]) -> NDArray[np.int64]:
+    """Return the number of the law that each draw follows, by the laws' weights, shape (draws,)."""
+    chances = Chances(calibration.settings.seed, tuple(range(len(calibration.draws.xi))))
+    ends = np.cumsum([one.weight for one in laws])[:-1]
+    return np.searchsorted(ends, ndtr(chances.normals(FORM, 0)))
+
+
+def _apart(laws: Sequence[LawOfGrowth], quantity: str, at: int) -> Values:
+    """Return how far each law's logarithm of a quantity lies from the weighted mean of all, shape (laws,)."""
+    each = np.array([one.log_ml[quantity][at] for one in laws])
+    return np.asarray(each - np.array([one.weight for one in laws]) @ each)
+
+
 def _shared(
-    day: float, quantity: str, growth: tuple[str, ...], values: Mapping[frozenset[str], _Table]
+    day: float, quantity: str, growth: tuple[str, ...], values: Mapping[frozenset[str], _Table], by_form: Values
 ) -> SharedVariance:
-    """Return the shares of one quantity on one day."""
+    """Return the shares of one quantity on one day; the form of the model multiplies it by a factor of each draw."""
     seen = (FRONT_ERROR, MEASUREMENT, THRESHOLDS_OF_IMAGES) if quantity in THRESHOLDS else (FRONT_ERROR,)
-    sources = (*growth, *seen)
+    sources = (*growth, *seen, FORM)
     every = {
         free: values[free & set(growth)][FRONT_ERROR in free, MEASUREMENT in free, THRESHOLDS_OF_IMAGES in free]
+        * (by_form if FORM in free else 1.0)
         for free in subsets(sources)
     }
     whole = every[frozenset(sources)]

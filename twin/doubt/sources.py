@@ -6,9 +6,9 @@
     drift           change of the rate of growth that is still to come
     front           error of the front that the model does not predict, and of the lattice
     measurement     error of the contour that a scan of that day would have
+    form            law by which growth slows down (twin.doubt.growth_laws)
 
-The first three are epistemic: another visit makes them smaller. The others are aleatoric. The form of the model, such
-as another law of growth, is not among them.
+The first three and the form are epistemic: another visit makes them smaller. The others are aleatoric.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ THRESHOLDS_OF_IMAGES: Final = "thresholds"
 DRIFT_TO_COME: Final = "drift"
 FRONT_ERROR: Final = "front"
 MEASUREMENT: Final = "measurement"
+FORM: Final = "form"
 
-EPISTEMIC: Final = frozenset({PARAMETERS, STIFFNESS, THRESHOLDS_OF_IMAGES})
+EPISTEMIC: Final = frozenset({PARAMETERS, STIFFNESS, THRESHOLDS_OF_IMAGES, FORM})
 """Sources that shrink as a patient is seen again."""
 _THRESHOLDS: Final = (ENHANCING_ABOVE, INFILTRATED_ABOVE)
 

@@ -38,14 +38,14 @@ from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.basis import Basis
 from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.calibration.calibrate import Calibration
-from palpate.twin.doubt.shares import SharedVariance, variance_shares
+from palpate.twin.doubt.shares import VarianceShares, variance_shares
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.predict import Forecast
 from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
 from palpate.twin.products.on_mesh import MeshedLattice, meshed_lattice, write_on_mesh
 from palpate.twin.products.past_maps import write_dose, write_past
-from palpate.twin.products.share_table import share_rows, share_table
+from palpate.twin.products.share_table import law_rows, share_rows, share_table
 from palpate.twin.products.volume_curve import forecast_with_curve, past_curve
 
 type Values = NDArray[np.float64]
@@ -100,7 +100,7 @@ class ForecastOfDays:
         curve_past: volumes day by day of the past, as rows.
         curve_ahead: volumes day by day from the last scan on, as rows.
         moved: displacement of tissue; None where it is not forecast.
-        shares: shares of each quantity's variance by source; none where they were not asked for.
+        shares: shares of each quantity's variance by source; None where they were not asked for.
     """
 
     calibration: Calibration
@@ -108,7 +108,7 @@ class ForecastOfDays:
     curve_past: list[dict[str, Any]]
     curve_ahead: list[dict[str, Any]]
     moved: MassEffectOverTime | None
-    shares: tuple[SharedVariance, ...] = ()
+    shares: VarianceShares | None = None
 
 
 def forecast_of_days(
@@ -138,7 +138,7 @@ def forecast_of_days(
     past = past_curve(calibration, comm)
     say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
     moved = mass_effect(calibration, ahead, comm) if displacement else None
-    shared = variance_shares(calibration, days, comm) if shares else ()
+    shared = variance_shares(calibration, days, comm) if shares else None
     return ForecastOfDays(calibration, ahead, past, curve, moved, shared)
 
 
@@ -186,9 +186,11 @@ def write_forecast(
         "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration))],
         "versions": versions(),
     }
-    if found_days.shares:
-        record["variance_shares"] = share_rows(found_days.shares)
-        (partial / "variance_shares.tsv").write_text(share_table(found_days.shares), encoding="utf-8")
+    if found_days.shares is not None:
+        record["variance_shares"] = share_rows(found_days.shares.quantities)
+        record["laws_of_growth"] = law_rows(found_days.shares)
+        table = share_table(found_days.shares.quantities)
+        (partial / "variance_shares.tsv").write_text(table, encoding="utf-8")
     (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
     (partial / "forecast.tsv").write_text(_table(rows, rests_on), encoding="utf-8")
     days = [*curve["past"], *curve_ahead[1:]]

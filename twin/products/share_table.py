@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from palpate.twin.doubt.shares import SharedVariance
+from palpate.twin.doubt.shares import SharedVariance, VarianceShares
 from palpate.twin.doubt.sources import EPISTEMIC
 
 COLUMNS: Final = ("day", "quantity", "std_ml", "source", "kind", "share", "lower", "upper")
@@ -32,6 +32,15 @@ def share_rows(found: Sequence[SharedVariance]) -> list[dict[str, object]]:
         for one in found
         for each in one.shares
     ]
+
+
+def law_rows(found: VarianceShares) -> list[dict[str, object]]:
+    """Return the laws of growth and their weights.
+
+    Args:
+        found: shares of every quantity on every day.
+    """
+    return [{"law": one.name, "weight": one.weight, "effective_draws": round(one.effective)} for one in found.laws]
 
 
 def share_table(found: Sequence[SharedVariance]) -> str:

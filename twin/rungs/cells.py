@@ -116,6 +116,21 @@ class CellRates:
         inner *= kill @ given.rates
         return grown - kill @ given.whole, inner @ given.weights
 
+    def faded_kill(self, t0: float, t1: float, fading_1_day: Values) -> Values:
+        """Return the integral of K'(t) exp(-f (t1 - t)) over the time between two days, shape (draws,).
+
+        Args:
+            t0: first day.
+            t1: last day, with no event in between.
+            fading_1_day: rate f of each draw, 1/day, shape (draws,).
+        """
+        if not self.acting(t0, t1):
+            return np.zeros_like(fading_1_day)
+        given = _exposures(self.courses, self.unit_kg_s_m3, t0, t1)
+        kill = self.kill_1_g[:, list(self.drugs)] @ given.rates
+        fading = np.exp(-np.multiply.outer(fading_1_day, (t1 - t0) - given.since))
+        return np.asarray((kill * fading) @ given.weights)
+
 
 @dataclass(frozen=True, slots=True)
 class _Exposures:

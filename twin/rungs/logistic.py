@@ -74,7 +74,7 @@ class LogisticModel:
         rates = cell_rates(self.parameters, theta, within, u, self.settings)
         z = x[:, 0]
         for piece in u.pieces(t0, t1, daily(t0, t1) if rates.acting(t0, t1) else ()):
-            z = _killed(z, _log_survival(piece, rates))
+            z = _killed(z, log_survival(piece, rates))
             log_a, c = rates.flow(piece.start, piece.end)
             z = z + log_a - np.logaddexp(0.0, np.log(c) + z) if c.any() else z + log_a
         return np.stack([z, after], axis=1)
@@ -172,8 +172,13 @@ def logistic_model(settings: TwinSettings, burden_ml: float, burden_log_std: flo
     return LogisticModel(settings, cell_priors(first, settings))
 
 
-def _log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
-    """Return the logarithm of the share that survives the events at the beginning of a piece, shape (draws,)."""
+def log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
+    """Return the logarithm of the share that survives the events at the beginning of a piece, shape (draws,).
+
+    Args:
+        piece: time between two events, with those at its beginning.
+        rates: rates of every draw.
+    """
     total = np.zeros(len(rates.growth_1_day))
     for operation in piece.operations:
         total += np.log1p(-operation.share)
@@ -182,8 +187,8 @@ def _log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
     return total
 
 
-def _killed(z: Values, log_survival: Values) -> Values:
+def _killed(z: Values, log_share: Values) -> Values:
     """Return the logit after a share S survives: ln S - ln(1 - S + exp(-z))."""
-    if not log_survival.any():
+    if not log_share.any():
         return z
-    return log_survival - np.logaddexp(np.log(np.maximum(-np.expm1(log_survival), 1e-300)), -z)
+    return log_share - np.logaddexp(np.log(np.maximum(-np.expm1(log_share), 1e-300)), -z)
