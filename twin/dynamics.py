@@ -16,18 +16,18 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.config.twin import DrugSettings, TwinSettings
+from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
 from palpate.solvers.dealt import dealt, dealt_back
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.space.voxels import Voxels
-from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.twin.biology import effective_irradiations
 from palpate.twin.front_correction import FrontCorrection, front_correction
 from palpate.twin.outline import Outline
+from palpate.twin.pharmacology import course, gram_exposure
 from palpate.twin.priors import (
     ALPHA,
     DIFFUSIVITY,
@@ -42,7 +42,7 @@ from palpate.twin.priors import (
     drugs,
 )
 from palpate.twin.start_profile import voxel_mean
-from palpate.units import days_to_s, m_to_mm, mg_to_kg, per_day_to_per_s
+from palpate.units import days_to_s, m_to_mm
 
 type Values = NDArray[np.float64]
 
@@ -54,8 +54,6 @@ WAVE: Final = float(np.sqrt(6.0))
 """Width of Ablowitz and Zeppetella's travelling wave over sqrt(D / k)."""
 DEALT: Final = 8
 """Number of directions in the blocks that ranks share, however many ranks there are."""
-_KG_A_GRAM: Final = 1e-3
-_M3_A_LITRE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +300,8 @@ def brownian(days: Sequence[float], settings: TwinSettings) -> Values:
 
 
 def kills_1_g(names: Sequence[str], settings: TwinSettings) -> Values:
-    """Return the exposure to one gram of each drug, kg/m3 s; a share exp(-s times this) survives a sensitivity s."""
-    kinetics = [pharmacokinetics(settings.drugs[name]) for name in names]
-    areas = [sum(c / r for c, r in zip(k.coefficients_1_m3, k.rates_1_s, strict=True)) for k in kinetics]
-    return _KG_A_GRAM * np.array(areas)
+    """Return the exposure to one gram of each drug (pharmacology.gram_exposure); exp(-s times this) survives it."""
+    return np.array([gram_exposure(settings.drugs[name]) for name in names])
 
 
 def growth_parameters(
@@ -321,7 +317,7 @@ def growth_parameters(
         xi: unknowns, shape (p,).
         white: share w of white matter at voxels, shape (n,).
         growth_shapes: shapes psi by which ln k varies in space, shape (n, fields).
-        kill_1_g: exposures of kills_1_g, of the drugs in alphabetical order, kg/m3 s.
+        kill_1_g: exposures of kills_1_g, of the drugs in alphabetical order.
         drift: drift b of ln k.
     """
     log_d = own.value(xi, DIFFUSIVITY) - (1.0 - white) * own.value(xi, WHITE_TO_GREY)
@@ -331,13 +327,6 @@ def growth_parameters(
     if own.fields:
         log_k = log_k + growth_shapes @ xi[own.field_slice()]
     return Parameters(log_d, log_k, alpha, np.array(kills) - np.log(kill_1_g))
-
-
-def pharmacokinetics(drug: DrugSettings) -> Pharmacokinetics:
-    """Return the concentration of a drug in time, from its half-life, absorption and volume of distribution."""
-    elimination = np.log(2.0) / days_to_s(drug.half_life_h / 24.0)
-    absorption = None if drug.absorption_1_day is None else per_day_to_per_s(drug.absorption_1_day)
-    return one_compartment(_M3_A_LITRE * drug.volume_l, float(elimination), absorption)
 
 
 def interval_model(
@@ -367,9 +356,7 @@ def interval_model(
     courses = []
     for name in names:
         doses = [dose for dose in events.drug_doses if dose.drug == name and dose.day < last]
-        times = tuple(days_to_s(dose.day - first) for dose in doses)
-        amounts = tuple(mg_to_kg(dose.amount_mg) for dose in doses)
-        courses.append(DrugCourse(name, times, amounts, pharmacokinetics(settings.drugs[name])))
+        courses.append(course(name, doses, settings.drugs[name], first))
     treatment = Treatment(fractions, tuple(courses), resections)
     return GrowthModel(place.space, (days_to_s(last - first),), treatment, alpha_beta_gy=settings.alpha_beta_gy)
 

@@ -49,9 +49,10 @@ def _headline(record: Mapping[str, Any]) -> str:
     until = record["limits"]["until_day"]
     if not record["standard_keeps_limits"]:
         own = chosen["gain_days"]
+        days = f"{own['mean']:+.0f} ({own['lower']:+.0f} to {own['upper']:+.0f}) days until day {until}"
         return (
             f"Standard care, {standard['schedule']}, does not keep the limits. The best schedule that does is "
-            f"{chosen['schedule']}: {own['mean']:+.0f} ({own['lower']:+.0f} to {own['upper']:+.0f}) days until day {until}."
+            f"{chosen['schedule']}: {days}."
         )
     if chosen["schedule"] != standard["schedule"]:
         own = chosen["gain_days"]

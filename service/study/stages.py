@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from palpate.config.study import FEWEST_SCANS, Session, growth_scans
+from palpate.config.study import Session, growth_scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +79,5 @@ def asked_of_tumours(sessions: Sequence[Session]) -> dict[str, frozenset[str]]:
     return {
         subject: always | ({"forecast_dicom"} if dated[0].anatomy_is_dicom else frozenset())
         for subject, dated in scans.items()
-        if len(dated) >= FEWEST_SCANS
+        if dated
     }

@@ -122,10 +122,12 @@ def test_without_labels_there_is_a_sentence_and_no_mesh(home: Path) -> None:
     assert "rule forecast" in done.stdout + done.stderr
 
 
-def test_one_date_gets_a_sentence_and_no_twin(home: Path) -> None:
-    """A subject with one scan must neither fail the study nor vanish without a word."""
+def test_one_date_gets_a_forecast_of_the_population(home: Path) -> None:
+    """A subject with one scan has a forecast that says everywhere of whom it is, and a word while it is planned."""
     assert "sub-03: one session with tumour maps" in (home / "printed").read_text()
-    assert not (home / "results" / "sub-03").exists()
+    twin = home / "results" / "sub-03" / "twin"
+    assert json.loads((twin / "forecast" / "forecast.json").read_text())["basis"] == "population, not this patient"
+    assert "population, not this patient" in (twin / "outlook.html").read_text()
 
 
 def test_no_date_reaches_the_results(home: Path) -> None:

@@ -61,9 +61,10 @@ class Future:
         calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
         until: last day that will be asked for.
         comm: ranks that go on with the same stress; each has all voxels.
+        drifting: whether the rate of growth drifts on; without it the drift stays that of the last interval.
     """
 
-    def __init__(self, calibration: Calibration, until: float, comm: MPI.Comm) -> None:
+    def __init__(self, calibration: Calibration, until: float, comm: MPI.Comm, *, drifting: bool = True) -> None:
         whole = calibration.history
         self._calibration, self._history, self._settings = calibration, whole, calibration.settings
         self._last = whole.scans[-1].day
@@ -80,6 +81,7 @@ class Future:
         self._model = lru_cache(maxsize=None)(self._made)
         self._fronts = front_correction(whole.edges_mm)
         self._chances = Chances(self._settings.seed, tuple(range(len(calibration.draws.xi))))
+        self._drifting = drifting
         self._drifts = self._drawn_drifts()
         self._stress = comm.bcast(self._found_stress())
 
@@ -166,7 +168,7 @@ class Future:
         days = [scan.day for scan in self._history.scans][-2:]
         middles = self._starts + 0.5 * PIECE_DAYS
         moved = self._chances.motions((DRIFT,), sum(days) / len(days), middles.tolist())[:, :, 0].T
-        size = self._settings.proliferation_log_std_per_100_days / np.sqrt(CENTURY_DAYS)
+        size = self._drifting * self._settings.proliferation_log_std_per_100_days / np.sqrt(CENTURY_DAYS)
         return np.asarray(self._known_drifts(self._calibration.draws.xi)[:, None] + size * moved)
 
     def _found_stress(self) -> tuple[Values, ...]:

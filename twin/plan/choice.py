@@ -3,7 +3,7 @@
 A schedule is better than standard care where it keeps the limits and its paired gain in time is more than chance and
 more than MEANINGFUL_DAYS. Where the images do not tell alpha, or the twin is out of step with the patient, there is no
 personal optimum: schedules are compared under the population's prior, or standard care is named. Where standard care
-does not keep the limits, the best schedule that does is named: by the draws, or by the population where alpha is unknown.
+does not keep the limits, the best schedule that does is named, by the population where alpha is unknown.
 """
 
 from __future__ import annotations

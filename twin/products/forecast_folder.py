@@ -8,6 +8,7 @@
 <label>_dose.nii.gz, past/                                    dose, and maps of the scans' days (past_maps)
 forecast.tsv, forecast.json                                   volumes, burden and displacements with intervals
 curve.tsv, and `curve` in forecast.json                       volumes and burden day by day, past and forecast
+variance_shares.tsv, and `variance_shares` in forecast.json   shares of the variance by source, if asked
 
 Without mechanics there are no displacements, and forecast.json states that. Where the forecast is not of this patient
 (twin.basis), every map has a sidecar .json and every line of the tables a column `basis` that says so.
@@ -38,6 +39,7 @@ from palpate.twin.basis import Basis
 from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.doubt.shares import VarianceShares, variance_shares
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.next_scan import NextScan
 from palpate.twin.forecast.predict import Forecast
@@ -45,6 +47,7 @@ from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
 from palpate.twin.products.on_mesh import MeshedLattice, meshed_lattice, write_on_mesh
 from palpate.twin.products.past_maps import write_dose, write_past
+from palpate.twin.products.share_table import law_rows, share_rows, share_table
 from palpate.twin.products.volume_curve import forecast_with_curve, past_curve
 from palpate.twin.trust.domain import domain
 
@@ -57,6 +60,8 @@ def forecast_into(
     out: Path,
     mesh: Path | None = None,
     comm: MPI.Comm = MPI.COMM_SELF,
+    *,
+    shares: bool = False,
 ) -> list[dict[str, object]]:
     """Forecast some days and write the folder; an interrupted run leaves no partial result. Collective.
 
@@ -66,6 +71,7 @@ def forecast_into(
         out: folder to create, or to replace where palpate wrote it.
         mesh: folder or file of palpate mesh with tetrahedra in the world of the first scan; None for voxels only.
         comm: ranks to share the draws; the first one writes.
+        shares: whether the shares of the variance by source are written too; they take several times as long.
 
     Returns:
         Volumes, burden and displacements with intervals for each day; nothing on ranks that do not write.
@@ -79,7 +85,7 @@ def forecast_into(
         place = None
         if mesh is not None and comm.rank == 0:
             place = meshed_lattice(calibration.history, read_label_mesh(mesh), mesh)
-        found = forecast_of_days(calibration, after_days, comm)
+        found = forecast_of_days(calibration, after_days, comm, shares=shares)
         gather_use(comm)
         if comm.rank != 0:
             return []
@@ -98,6 +104,7 @@ class ForecastOfDays:
         curve_ahead: volumes day by day from the last scan on, as rows.
         moved: displacement of tissue; None where it is not forecast.
         next_scans: expected value of a further scan on some days.
+        shares: shares of each quantity's variance by source; None where they were not asked for.
     """
 
     calibration: Calibration
@@ -106,6 +113,7 @@ class ForecastOfDays:
     curve_ahead: list[dict[str, Any]]
     moved: MassEffectOverTime | None
     next_scans: tuple[NextScan, ...] = ()
+    shares: VarianceShares | None = None
 
 
 def forecast_of_days(
@@ -114,6 +122,7 @@ def forecast_of_days(
     comm: MPI.Comm = MPI.COMM_SELF,
     *,
     displacement: bool = True,
+    shares: bool = False,
 ) -> ForecastOfDays:
     """Forecast some days. Collective.
 
@@ -122,17 +131,20 @@ def forecast_of_days(
         after_days: days after the last scan.
         comm: ranks to share the draws.
         displacement: whether the displacement of tissue is forecast too.
+        shares: whether the shares of the variance by source are found too.
 
     Raises:
         InputError: a day is not after the last scan.
     """
     history = calibration.history
     last = history.scans[-1].day
-    ahead, curve, told = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))], comm)
+    days = [last + after for after in sorted(set(after_days))]
+    ahead, curve, told = forecast_with_curve(calibration, days, comm)
     past = past_curve(calibration, comm)
     say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
     moved = mass_effect(calibration, ahead, comm) if displacement else None
-    return ForecastOfDays(calibration, ahead, past, curve, moved, told)
+    shared = variance_shares(calibration, days, comm) if shares else None
+    return ForecastOfDays(calibration, ahead, past, curve, moved, told, shared)
 
 
 def write_forecast(
@@ -186,6 +198,11 @@ def write_forecast(
         ],
         "versions": versions(),
     }
+    if found_days.shares is not None:
+        record["variance_shares"] = share_rows(found_days.shares.quantities)
+        record["laws_of_growth"] = law_rows(found_days.shares)
+        table = share_table(found_days.shares.quantities)
+        (partial / "variance_shares.tsv").write_text(table, encoding="utf-8")
     (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
     (partial / "forecast.tsv").write_text(_table(rows, rests_on), encoding="utf-8")
     days = [*curve["past"], *curve_ahead[1:]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from palpate.solvers.dealt import dealt
 from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.clocks.shift import Shift
 from palpate.twin.dynamics import Dynamics, dynamics
 from palpate.twin.forecast.next_scan import AFTER_DAYS, NextScan, next_scans
 from palpate.twin.forecast.predict import Forecast, predict_days, present, shares_above
@@ -112,11 +114,11 @@ def past_curve(calibration: Calibration, comm: MPI.Comm = MPI.COMM_SELF) -> list
         comm: ranks to share the draws.
     """
     found = VolumeCurve(calibration)
-    model = _dynamics(calibration)
+    of_dates = lru_cache(maxsize=None)(partial(_dynamics, calibration))
     days = [scan.day for scan in calibration.history.scans]
     inside = days_between(days[0], days[-1], days)
     for number in dealt(calibration.draws.looked_at.tolist(), comm):
-        xi = calibration.draws.xi[number]
+        xi, model = calibration.draws.xi[number], of_dates(calibration.dates_of(number))
         state, _ = model.start(xi)
         found.look(number, days[0], state)
         for interval, (first, last) in enumerate(pairwise(days)):
@@ -155,9 +157,14 @@ def forecast_with_curve(
     return list(ahead), found.rows(comm), told
 
 
-def _dynamics(calibration: Calibration) -> Dynamics:
-    """Return the model that was calibrated, from the first scan on, under the stress that was found."""
-    history, settings = calibration.history, calibration.settings
+def _dynamics(calibration: Calibration, dates: Shift) -> Dynamics:
+    """Return the model that was calibrated, from the first scan on, under the stress that was found.
+
+    Args:
+        calibration: calibration of the tumour.
+        dates: shift of the dates of a kind of treatment.
+    """
+    history, settings = calibration.dated(dates), calibration.settings
     place = voxels(history.tissue, mm_to_m(history.edges_mm))
     edge, rates = outline(history, settings), growth_shapes(history, settings)
     model = dynamics(history, edge, rates, calibration.unknowns, settings, place)

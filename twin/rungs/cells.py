@@ -8,7 +8,8 @@ With the density u over its largest value, p, growth under drugs of concentratio
     c = integral over t0..t1 of K'(t) exp(k (t - t0) - K(t)) dt,     K(t) = sum_d s_d E_d(t0, t).
 
 Without a drug c = 0. In the logit z = ln(p / (1 - p)) the same is z(t1) = z + ln a - ln(1 + c exp(z)). Since a > 0 and
-c >= 0, p stays within 0..1. A fraction of dose d leaves the share exp(-alpha d (1 + d / (alpha / beta))).
+c >= 0, p stays within 0..1. A fraction of dose d leaves the share exp(-alpha d (1 + x C + d / (alpha / beta))), with
+x C summed over the drugs that sensitise.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from numpy.typing import NDArray
 from palpate.config.twin import TwinSettings
 from palpate.solvers.growth.mechanics.quadrature import gauss
 from palpate.solvers.growth.treatment.pharmacokinetics import ACTS, DrugCourse, reaction_panels
-from palpate.twin.dynamics import CENTURY_DAYS, kills_1_g, pharmacokinetics
+from palpate.twin.dynamics import CENTURY_DAYS, kills_1_g
+from palpate.twin.pharmacology import course
 from palpate.twin.priors import ALPHA, KILL, PROLIFERATION, Unknown, kill_prior
 from palpate.twin.rungs.regimen import Regimen
-from palpate.units import days_to_s, mg_to_kg, per_s_to_per_day, s_to_days
+from palpate.units import days_to_s, per_s_to_per_day, s_to_days
 
 type Values = NDArray[np.float64]
 
@@ -55,7 +57,7 @@ class CellRates:
         alpha_beta_gy: ratio alpha / beta, gray.
         courses: course of each drug, of those that were given.
         drugs: column of `kill_1_g` of each course.
-        unit_kg_s_m3: exposure to one gram of each course's drug.
+        unit_kg_s_m3: exposure to one gram of each course's drug (pharmacology.gram_exposure).
     """
 
     growth_1_day: Values
@@ -79,13 +81,21 @@ class CellRates:
             kill_1_g=self.kill_1_g[draws],
         )
 
-    def log_survival(self, dose_gy: Values) -> Values:
+    def log_survival(self, dose_gy: Values, day: float) -> Values:
         """Return the logarithm of the surviving share after a fraction, shape (places, draws).
 
         Args:
             dose_gy: dose d at each place, gray, shape (places,).
+            day: day of the fraction, at which drugs sensitise by what is left of them.
         """
-        return -(dose_gy * (1.0 + dose_gy / self.alpha_beta_gy))[:, None] * self.alpha_1_gy
+        by_drugs = self.sensitisation(day)
+        return -(dose_gy * (1.0 + by_drugs + dose_gy / self.alpha_beta_gy))[:, None] * self.alpha_1_gy
+
+    def sensitisation(self, day: float) -> float:
+        """Return the sum over drugs of x C, by which alpha is larger on a day."""
+        at = np.array(days_to_s(day))
+        acting = (one for one in self.courses if one.radiosensitisation_m3_kg > 0.0)
+        return float(sum(one.radiosensitisation_m3_kg * float(one.concentration(at)) for one in acting))
 
     def acting(self, t0: float, t1: float) -> bool:
         """Return whether any drug is present between two days."""
@@ -110,6 +120,21 @@ class CellRates:
         inner *= kill @ given.rates
         return grown - kill @ given.whole, inner @ given.weights
 
+    def faded_kill(self, t0: float, t1: float, fading_1_day: Values) -> Values:
+        """Return the integral of K'(t) exp(-f (t1 - t)) over the time between two days, shape (draws,).
+
+        Args:
+            t0: first day.
+            t1: last day, with no event in between.
+            fading_1_day: rate f of each draw, 1/day, shape (draws,).
+        """
+        if not self.acting(t0, t1):
+            return np.zeros_like(fading_1_day)
+        given = _exposures(self.courses, self.unit_kg_s_m3, t0, t1)
+        kill = self.kill_1_g[:, list(self.drugs)] @ given.rates
+        fading = np.exp(-np.multiply.outer(fading_1_day, (t1 - t0) - given.since))
+        return np.asarray((kill * fading) @ given.weights)
+
     def flow_to(self, t0: float, times: Values) -> tuple[Values, Values]:
         """Return ln a and c from a day to a time of each draw's own, shape (draws,) each.
 
@@ -124,9 +149,9 @@ class CellRates:
         since = 0.5 * (times - t0)[:, None] * (1.0 + nodes)
         inner, total = self.growth_1_day[:, None] * since, self.log_kill(t0, times)
         rate, points_s = np.zeros_like(inner), days_to_s(t0 + since)
-        for kill_1_g, course, unit in self._acting(t0, t0 + 1.0):
-            inner -= kill_1_g[:, None] * (course.exposure(days_to_s(t0), points_s) / unit)
-            now = course.dynamics.effect(course.concentration(points_s))
+        for kill_1_g, given, unit in self._acting(t0, t0 + 1.0):
+            inner -= kill_1_g[:, None] * (given.exposure(days_to_s(t0), points_s) / unit)
+            now = given.dynamics.effect(given.concentration(points_s))
             rate += kill_1_g[:, None] * (days_to_s(now) / unit)
         return grown - total, 0.5 * (times - t0) * ((np.exp(inner) * rate) @ weights)
 
@@ -138,8 +163,8 @@ class CellRates:
             times: time of each draw, from t0 on, days, shape (draws,).
         """
         total = np.zeros_like(times)
-        for kill_1_g, course, unit in self._acting(t0, float(times.max(initial=t0))):
-            total += kill_1_g * (course.exposure(days_to_s(t0), days_to_s(times)) / unit)
+        for kill_1_g, given, unit in self._acting(t0, float(times.max(initial=t0))):
+            total += kill_1_g * (given.exposure(days_to_s(t0), days_to_s(times)) / unit)
         return total
 
     def kill_1_day(self, times: Values) -> Values:
@@ -149,8 +174,8 @@ class CellRates:
             times: time of each draw, days, shape (draws,).
         """
         total = np.zeros_like(times)
-        for kill_1_g, course, unit in self._acting(float(times.min(initial=np.inf)), float(times.max(initial=-np.inf))):
-            now = course.dynamics.effect(course.concentration(days_to_s(times)))
+        for kill_1_g, given, unit in self._acting(float(times.min(initial=np.inf)), float(times.max(initial=-np.inf))):
+            now = given.dynamics.effect(given.concentration(days_to_s(times)))
             total += kill_1_g * (days_to_s(now) / unit)
         return total
 
@@ -161,8 +186,8 @@ class CellRates:
             times: times, ascending, days, shape (times,).
         """
         total = np.zeros((len(times), len(self.growth_1_day)))
-        for kill_1_g, course, unit in self._acting(float(times[0]), float(times[-1])):
-            now = course.dynamics.effect(course.concentration(days_to_s(times)))
+        for kill_1_g, given, unit in self._acting(float(times[0]), float(times[-1])):
+            now = given.dynamics.effect(given.concentration(days_to_s(times)))
             total += np.multiply.outer(days_to_s(now) / unit, kill_1_g)
         return total
 
@@ -171,12 +196,12 @@ class CellRates:
 
         Of a course only the doses are kept that still act, to rounding.
         """
-        for course, at, unit in zip(self.courses, self.drugs, self.unit_kg_s_m3, strict=True):
-            lasts_s = ACTS / min(course.kinetics.rates_1_s)
-            first = bisect_right(course.times_s, days_to_s(t0) - lasts_s)
-            last = bisect_right(course.times_s, days_to_s(t1))
+        for one, at, unit in zip(self.courses, self.drugs, self.unit_kg_s_m3, strict=True):
+            lasts_s = ACTS / min(one.kinetics.rates_1_s)
+            first = bisect_right(one.times_s, days_to_s(t0) - lasts_s)
+            last = bisect_right(one.times_s, days_to_s(t1))
             if first < last:
-                own = replace(course, times_s=course.times_s[first:last], amounts_kg=course.amounts_kg[first:last])
+                own = replace(one, times_s=one.times_s[first:last], amounts_kg=one.amounts_kg[first:last])
                 yield self.kill_1_g[:, at], own, unit
 
 
@@ -282,7 +307,7 @@ def cell_rates(
         natural(parameters, theta, ALPHA),
         np.stack(kills, axis=1) if kills else np.zeros((len(theta), 0)),
         settings.alpha_beta_gy,
-        tuple(_course(u, drug, settings) for drug in u.drugs),
+        tuple(course(drug, u.doses_of(drug), settings.drugs[drug]) for drug in u.drugs),
         tuple(names.index(drug) for drug in u.drugs),
         tuple(map(float, kills_1_g(u.drugs, settings))),
     )
@@ -301,13 +326,3 @@ def drifted(drift: Values, noise: Values, days: float, settings: TwinSettings) -
     """
     moved = settings.proliferation_log_std_per_100_days * np.sqrt(days / CENTURY_DAYS) * noise
     return drift + 0.5 * moved, drift + moved
-
-
-def _course(u: Regimen, drug: str, settings: TwinSettings) -> DrugCourse:
-    doses = [one for one in u.drug_doses if one.drug == drug]
-    return DrugCourse(
-        drug,
-        tuple(days_to_s(one.day) for one in doses),
-        tuple(mg_to_kg(one.amount_mg) for one in doses),
-        pharmacokinetics(settings.drugs[drug]),
-    )

@@ -155,7 +155,7 @@ class LogisticModel:
         z = x[:, 0]
         acting = rates.acting(t0, t1)
         for piece in u.pieces(t0, t1, (*daily(t0, t1), *(one.day for one in u.drug_doses)) if acting else ()):
-            z = _killed(z, _log_survival(piece, rates))
+            z = _killed(z, log_survival(piece, rates))
             log_a, c = rates.flow(piece.start, piece.end)
             last = _moved(z, log_a, c)
             yield LogisticPiece(piece.start, piece.end, z, last, rates)
@@ -230,8 +230,9 @@ def total_kills(most: CellRates, u: Regimen, t0: float, t1: float, settings: Twi
         settings: settings of the twin.
     """
     given = [one for one in u.fractions if t0 <= one.day < t1]
-    doses = np.array([max(one.dose_gy, *one.doses_gy, 0.0) for one in given])
-    found = {ALPHA: float(-most.log_survival(doses).sum())} if given else {}
+    doses = [np.array([max(one.dose_gy, *one.doses_gy, 0.0)]) for one in given]
+    kills = [-most.log_survival(dose, one.day).sum() for dose, one in zip(doses, given, strict=True)]
+    found = {ALPHA: float(sum(kills))} if given else {}
     per_gram = kills_1_g(u.drugs, settings)
     for course, at, unit in zip(most.courses, most.drugs, per_gram, strict=True):
         exposure = float(course.exposure(days_to_s(t0), np.array(days_to_s(t1)))) / float(unit)
@@ -259,13 +260,18 @@ def logistic_model(settings: TwinSettings, burden_ml: float, burden_log_std: flo
     return LogisticModel(settings, cell_priors(first, settings))
 
 
-def _log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
-    """Return the logarithm of the share that survives the events at the beginning of a piece, shape (draws,)."""
+def log_survival(piece: TreatmentPiece, rates: CellRates) -> Values:
+    """Return the logarithm of the share that survives the events at the beginning of a piece, shape (draws,).
+
+    Args:
+        piece: time between two events, with those at its beginning.
+        rates: rates of every draw.
+    """
     total = np.zeros(len(rates.growth_1_day))
     for operation in piece.operations:
         total += np.log1p(-operation.share)
     for fraction in piece.fractions:
-        total += rates.log_survival(np.array([fraction.dose_gy]))[0]
+        total += rates.log_survival(np.array([fraction.dose_gy]), fraction.day)[0]
     return total
 
 
@@ -277,8 +283,8 @@ def _moved(z: Values, log_a: Values, c: Values) -> Values:
         return np.asarray(z + log_a - np.logaddexp(0.0, np.log(c) + z))
 
 
-def _killed(z: Values, log_survival: Values) -> Values:
+def _killed(z: Values, log_share: Values) -> Values:
     """Return the logit after a share S survives: ln S - ln(1 - S + exp(-z))."""
-    if not log_survival.any():
+    if not log_share.any():
         return z
-    return log_survival - np.logaddexp(np.log(np.maximum(-np.expm1(log_survival), 1e-300)), -z)
+    return log_share - np.logaddexp(np.log(np.maximum(-np.expm1(log_share), 1e-300)), -z)

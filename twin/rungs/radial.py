@@ -242,7 +242,7 @@ class RadialModel:
             if one.radius_mm is None:
                 density = density * (1.0 - one.share)
         for fraction in piece.fractions:
-            density = density * np.exp(rates.log_survival(fraction.at(self.shells.radii_mm)))
+            density = density * np.exp(rates.log_survival(fraction.at(self.shells.radii_mm), fraction.day))
         return density
 
 

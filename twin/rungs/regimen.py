@@ -144,6 +144,10 @@ class Regimen:
         """Names of the drugs, in alphabetical order."""
         return tuple(sorted({one.drug for one in self.drug_doses}))
 
+    def doses_of(self, drug: str) -> tuple[DrugDose, ...]:
+        """Return the doses of one drug, in order of their days."""
+        return tuple(one for one in self.drug_doses if one.drug == drug)
+
     def shifted(self, days: Mapping[str, float]) -> Regimen:
         """Return the treatment with the dates of some streams moved.
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 
 from palpate.config.region_choice import names_beside
 from palpate.config.settings import load_settings
-from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, participants_file, read_study, stream_files
+from palpate.config.study import ONE_SCAN, growth_scans, participants_file, read_study, stream_files
 from palpate.errors import InputError
 from palpate.form_folders import VARIABLE as FORMS_VARIABLE
 from palpate.machine_failures import on_this_machine
@@ -66,8 +66,8 @@ study = checked(read_study, settings.sessions)
 sessions = {(session.subject, session.session): session for session in study if session.mre is not None}
 with_regions = [session for session in sessions.values() if session.labels or session.mask]
 dated = {subject: scans for subject in {one.subject for one in study} if (scans := growth_scans(study, subject))}
-twins = sorted(subject for subject, scans in dated.items() if len(scans) >= FEWEST_SCANS)
-for subject in sorted(set(dated) - set(twins)):
+twins = sorted(dated)
+for subject in (subject for subject in twins if len(dated[subject]) == 1):
     print(f"palpate: sub-{subject}: {ONE_SCAN}", file=sys.stderr)
 on_t1 = {subject for subject in twins if dated[subject][0].anatomy_is_dicom}
 for subject in sorted(set(twins) - on_t1):

@@ -103,6 +103,38 @@ def two_compartment(volume_m3: float, elimination_1_s: float, out_1_s: float, ba
     )
 
 
+def absorbed(
+    injected: Pharmacokinetics, absorption_1_s: float | None = None, bioavailability: float = 1.0
+) -> Pharmacokinetics:
+    """Return the pharmacokinetics of a drug that reaches the blood through first-order absorption.
+
+    Each exponential c exp(-r t) of an injection becomes F c ka / (ka - r) (exp(-r t) - exp(-ka t)).
+
+    Args:
+        injected: pharmacokinetics of an injection.
+        absorption_1_s: rate ka of absorption; None for an injection, of which a share F reaches the blood.
+        bioavailability: bioavailability F, share of the dose that reaches the blood, 0..1.
+
+    Raises:
+        InputError: a constant is not positive, or ka equals a rate of the injection.
+    """
+    _positive("pharmacokinetics", bioavailability=bioavailability)
+    shares = bioavailability * np.array(injected.coefficients_1_m3)
+    if absorption_1_s is None:
+        return Pharmacokinetics(tuple(shares.tolist()), injected.rates_1_s)
+    _positive("pharmacokinetics", absorption=absorption_1_s)
+    rates = np.array(injected.rates_1_s)
+    if (np.abs(absorption_1_s - rates) < 1e-6 * rates).any():
+        raise InputError(
+            "pharmacokinetics",
+            found="a rate of absorption that equals a rate of decline",
+            expected="different ones",
+            advice="Change the absorption by a thousandth.",
+        )
+    scaled = shares * absorption_1_s / (absorption_1_s - rates)
+    return Pharmacokinetics((*scaled.tolist(), -float(scaled.sum())), (*injected.rates_1_s, absorption_1_s))
+
+
 @dataclass(frozen=True, slots=True)
 class LogKill:
     """Death in proportion to the concentration, e(C) = C."""

@@ -46,6 +46,12 @@ def forecast(
     displacement: Annotated[
         bool, typer.Option("--displacement", help="With --do: forecast displacement (mm) under each schedule, too.")
     ] = False,
+    shares: Annotated[
+        bool,
+        typer.Option(
+            "--shares", help="Write the shares of the variance by source, too (variance_shares.tsv); takes longer."
+        ),
+    ] = False,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,
     ranks: Annotated[
         int | None, typer.Option(min=1, help="Number of MPI ranks that must be connected; refuse any other number.")
@@ -64,13 +70,22 @@ def forecast(
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
+    from palpate.errors import InputError
     from palpate.outputs import claim_folder
 
     chosen = parse_settings(ForecastSettings, settings)
     if after_days:
-        chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after_days}))
+        given = chosen.model_dump(mode="json") | {"days_after_last_scan": after_days}
+        chosen = parse_settings(ForecastSettings, json.dumps(given))
     inputs = {"calibration": calibration, "mesh": mesh, "parameters": parameters}
     claim_folder(out, "forecast", inputs | {f"schedule {at}": path for at, path in enumerate(do or (), start=1)})
+    if do and shares:
+        raise InputError(
+            "--shares",
+            found="--do beside it",
+            expected="one of them",
+            advice="Ask for the shares of each schedule's variance by a treatment table of its own.",
+        )
     if do:
         _what_if(calibration, do, first_scan, chosen.days_after_last_scan, out, displacement=displacement, ranks=ranks)
         return
@@ -79,7 +94,8 @@ def forecast(
 
     comm = all_ranks(ranks)
     twin = _calibrated(calibration) if parameters is None else _given(calibration, parameters)
-    forecast_into(twin, chosen.days_after_last_scan, out, mesh, comm)
+    wanted = shares or chosen.variance_shares
+    forecast_into(twin, chosen.days_after_last_scan, out, mesh, comm, shares=wanted)
 
 
 def _calibrated(folder: Path) -> Calibration:

@@ -19,3 +19,6 @@ class ForecastSettings(Section):
 
     on_mesh: bool = False
     """Whether the workflow meshes the labels of the first scan (mesh.tetrahedra) and writes the forecast on it too."""
+
+    variance_shares: bool = False
+    """Whether the shares of the variance by source are written too (docs/doubt.md). They take several times as long."""

@@ -21,12 +21,9 @@ _PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "mask", "truth")
 _EMPTY = ("", "n/a")
 _VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".hdr", ".img", ".img.gz", ".mgh")
 """Endings of volumes that are no DICOM."""
-FEWEST_SCANS = 2
-"""Least number of scans for a forecast by the workflow: one scan shows a tumour, two show its growth."""
 ONE_SCAN = (
-    "one session with tumour maps does not show growth, so there is no forecast of this patient. "
-    "Add the maps of another date in the column growth, with its date; palpate tumour, calibrate and forecast, one "
-    "after another, give a forecast of the population."
+    "one session with tumour maps does not show growth, so that its forecast is of the population, not of this "
+    "patient. Add the maps of another date in the column growth, with its date."
 )
 """Message for a subject with a single scan of the tumour."""
 STREAM_TABLE = "observations.tsv"

@@ -22,20 +22,48 @@ class LogNormal(Section):
     """Standard deviation of the logarithm."""
 
 
+class ExchangeSettings(Section):
+    """Exchange of a drug between the blood and a second compartment, tissue that fills and empties slowly."""
+
+    out_1_day: Positive
+    """Rate from the blood to the tissue, 1/day."""
+
+    back_1_day: Positive
+    """Rate from the tissue back to the blood, 1/day."""
+
+
 class DrugSettings(Section):
-    """A drug: one compartment, killing in proportion to its concentration."""
+    """A drug: where it goes in the body, how it leaves it, and how it acts on tumour cells."""
 
     half_life_h: Positive
-    """Half-life of elimination, hours."""
+    """Half-life of elimination from the blood, hours; with a second compartment it is ln 2 over the rate k10."""
 
     volume_l: Positive = 30.0
-    """Volume of distribution, litres."""
+    """Volume of distribution, litres; with a second compartment that of the first."""
 
     absorption_1_day: Positive | None = None
     """Rate of absorption from the gut, 1/day; none for an injection."""
 
+    bioavailability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of a dose that reaches the blood."""
+
+    exchange: ExchangeSettings | None = None
+    """Exchange with a second compartment; none for one compartment."""
+
     kill_1_g: LogNormal
     """Negative logarithm of the share of cells that survives one gram, 1/g: 0.1 leaves 90 %."""
+
+    half_effect_mg_l: Positive | None = None
+    """Concentration of half the largest effect, mg/L; without it the drug kills in proportion to its concentration."""
+
+    radiosensitisation_l_mg: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Increase of alpha by 1 mg/L of the drug at the time of a fraction, as a share of alpha, L/mg."""
+
+    renal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the clearance that is the kidneys', where these clear 120 mL/min of creatinine."""
+
+    by_weight: bool = False
+    """Whether clearance and volume, which are those of 70 kg, follow the patient's weight (participants.tsv)."""
 
 
 TEMOZOLOMIDE = DrugSettings(

@@ -1,0 +1,1 @@
+"""Where the doubt of a forecast comes from: shares of its variance by source."""
