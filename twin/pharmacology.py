@@ -4,12 +4,12 @@ A patient's clearance CL and volume of distribution V, beside those of the confi
 
     CL / CL_70 = (w / 70 kg)^0.75 (1 - f (1 - min(1, c / 120 mL/min))),     V / V_70 = w / 70 kg,
 
-with the weight w, the kidneys' share f of the clearance, and the clearance c of creatinine by Cockcroft and Gault. The
-rate of elimination is CL / V. The prior of the kill by one gram is that of the usual exposure to it, so that a patient
-who clears a drug at half the rate has twice the kill by proportion.
+with the weight w, the kidneys' share f of the clearance, and the clearance c of creatinine. The rate of elimination is
+CL / V. The prior of the kill by one gram is that of the usual exposure to it, so that a patient who clears a drug at
+half the rate has twice the kill by proportion.
 
-Sources: Cockcroft and Gault 1976, Nephron 16:31; Tozer 1974, J Pharmacokinet Biopharm 2:13 (share of the kidneys);
-Anderson and Holford 2008, Annu Rev Pharmacol Toxicol 48:303 (weight).
+Sources: Tozer 1974, J Pharmacokinet Biopharm 2:13 (share of the kidneys); Anderson and Holford 2008, Annu Rev
+Pharmacol Toxicol 48:303 (weight).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Final
 
 import numpy as np
 
-from palpate.config.participants import Participant
 from palpate.config.twin import DrugSettings, TwinSettings
-from palpate.imaging.tumour.history import DrugDose
+from palpate.imaging.tumour.history import DrugDose, TumourMarkers
+from palpate.quality_warning import QualityWarning
 from palpate.solvers.growth.treatment.pharmacokinetics import (
     DrugCourse,
     Emax,
@@ -42,8 +42,6 @@ _WEIGHT_KG: Final = 70.0
 _CREATININE_CLEARANCE: Final = 120.0
 """Clearance of creatinine of healthy kidneys, mL/min."""
 _CLEARANCE_EXPONENT: Final = 0.75
-_UMOL_L_A_MG_DL: Final = 88.4
-_COCKCROFT_GAULT_FEMALE: Final = 0.85
 
 
 def kinetics(drug: DrugSettings) -> Pharmacokinetics:
@@ -98,40 +96,40 @@ def gram_exposure(drug: DrugSettings) -> float:
     return float(one.exposure(0.0, np.array(forever_s)))
 
 
-def creatinine_clearance(patient: Participant) -> float | None:
-    """Return the clearance of creatinine by Cockcroft and Gault, mL/min; None where a fact is not known.
-
-    It is (140 - age) w / (72 S), times 0.85 in women, with the weight w in kg and the creatinine S of serum in mg/dL.
-
-    Args:
-        patient: age, sex, weight and creatinine.
-    """
-    if patient.age is None or patient.weight_kg is None or patient.creatinine is None or patient.sex is None:
-        return None
-    factor = _COCKCROFT_GAULT_FEMALE if patient.sex == "female" else 1.0
-    serum_mg_dl = patient.creatinine / _UMOL_L_A_MG_DL
-    return factor * (140.0 - min(patient.age, 139.0)) * patient.weight_kg / (72.0 * serum_mg_dl)
-
-
-def of_patient(settings: TwinSettings, patient: Participant) -> tuple[TwinSettings, tuple[str, ...]]:
+def of_patient(settings: TwinSettings, patient: TumourMarkers | None) -> tuple[TwinSettings, tuple[str, ...]]:
     """Return the settings with the drugs' kinetics of a patient, and what is missing for some.
+
+    Settings that were adapted stay as they are, since their drugs ask for nothing any more.
 
     Args:
         settings: settings of the twin, with drugs of 70 kg and healthy kidneys.
-        patient: facts about the patient.
+        patient: facts about the patient; None where nothing is known.
 
     Returns:
         The settings, and a sentence for each drug whose kinetics ask for a fact that is not known.
     """
+    patient = patient or TumourMarkers()
     adapted, missing = {}, []
     for name, drug in settings.drugs.items():
         adapted[name], lacking = _adapted(drug, patient)
         if lacking:
-            missing.append(f"{name}: {', '.join(lacking)} not known, so that the usual value was taken")
+            missing.append(f"{name}: {' and '.join(lacking)} not known, the usual value was taken")
     return settings.model_copy(update={"drugs": adapted}), tuple(missing)
 
 
-def _adapted(drug: DrugSettings, patient: Participant) -> tuple[DrugSettings, list[str]]:
+def clearance_warnings(missing: tuple[str, ...]) -> tuple[QualityWarning, ...]:
+    """Return the warning of kinetics that could not be adapted to the patient; none where nothing is missing.
+
+    Args:
+        missing: sentence of each drug, from `of_patient`.
+    """
+    if not missing:
+        return ()
+    sentence = f"The clearance of drugs is not this patient's. {'; '.join(missing)}."
+    return (QualityWarning("clearance-not-adapted", sentence, "Add the facts to participants.tsv, and start again."),)
+
+
+def _adapted(drug: DrugSettings, patient: TumourMarkers) -> tuple[DrugSettings, list[str]]:
     """Return a drug's settings for a patient, and the names of facts that are missing."""
     lacking = []
     clearance = volume = 1.0
@@ -142,14 +140,15 @@ def _adapted(drug: DrugSettings, patient: Participant) -> tuple[DrugSettings, li
             volume = patient.weight_kg / _WEIGHT_KG
             clearance = volume**_CLEARANCE_EXPONENT
     if drug.renal_share > 0.0:
-        of_creatinine = creatinine_clearance(patient)
+        of_creatinine = patient.creatinine_clearance_ml_min
         if of_creatinine is None:
             lacking.append("clearance of creatinine (age, sex, weight, creatinine)")
         else:
             clearance *= 1.0 - drug.renal_share * (1.0 - min(1.0, of_creatinine / _CREATININE_CLEARANCE))
-    if clearance == volume == 1.0:
+    if not (drug.by_weight or drug.renal_share):
         return drug, lacking
     scaled = {"half_life_h": drug.half_life_h * volume / clearance, "volume_l": drug.volume_l * volume}
+    scaled |= {"by_weight": False, "renal_share": 0.0}
     own = drug.model_copy(update=scaled)
     median = drug.kill_1_g.median * gram_exposure(own) / gram_exposure(drug)
     return own.model_copy(update={"kill_1_g": drug.kill_1_g.model_copy(update={"median": median})}), lacking

@@ -133,11 +133,15 @@ class TumourMarkers:
         mgmt: state of MGMT's promoter, "methylated" or "unmethylated".
         idh: state of IDH, "mutant" or "wildtype".
         age: age, years.
+        weight_kg: weight, kg.
+        creatinine_clearance_ml_min: clearance of creatinine, mL/min.
     """
 
     mgmt: str | None = None
     idh: str | None = None
     age: float | None = None
+    weight_kg: float | None = None
+    creatinine_clearance_ml_min: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

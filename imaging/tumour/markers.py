@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from palpate.config.participants import NAME, read_participants
+from palpate.config.participants import NAME, Participant, read_participants
 from palpate.imaging.tumour.history import TumourHistory, TumourMarkers
+
+_UMOL_L_A_MG_DL: Final = 88.4
+_FEMALE: Final = 0.85
+_OLDEST: Final = 139.0
+"""Age beyond which the formula has no meaning, years."""
 
 
 def read_markers(table: Path, subject: str) -> tuple[TumourMarkers | None, tuple[str, ...]]:
@@ -29,10 +35,30 @@ def read_markers(table: Path, subject: str) -> tuple[TumourMarkers | None, tuple
     found = read_participants(path).get(subject)
     if found is None:
         return None, (f"{NAME} has no line of this subject",)
-    known = {name: value for name in ("mgmt", "idh", "age") if (value := getattr(found, name)) is not None}
+    names = ("mgmt", "idh", "age", "weight_kg")
+    known = {name: value for name in names if (value := getattr(found, name)) is not None}
+    cleared = creatinine_clearance(found)
+    known |= {} if cleared is None else {"creatinine_clearance_ml_min": cleared}
     if not known:
         return None, ()
     return TumourMarkers(**known), (f"markers from {NAME}: {', '.join(known)}",)
+
+
+def creatinine_clearance(patient: Participant) -> float | None:
+    """Return the clearance of creatinine by Cockcroft and Gault, mL/min; None where a fact is not known.
+
+    It is (140 - age) w / (72 S), times 0.85 in women, with the weight w in kg and the creatinine S of serum in mg/dL.
+
+    Args:
+        patient: age, sex, weight and creatinine.
+
+    Source: Cockcroft and Gault 1976, Nephron 16:31.
+    """
+    if patient.age is None or patient.weight_kg is None or patient.creatinine is None or patient.sex is None:
+        return None
+    factor = _FEMALE if patient.sex == "female" else 1.0
+    serum_mg_dl = patient.creatinine / _UMOL_L_A_MG_DL
+    return factor * (140.0 - min(patient.age, _OLDEST)) * patient.weight_kg / (72.0 * serum_mg_dl)
 
 
 def biology_notes(history: TumourHistory) -> tuple[str, ...]:

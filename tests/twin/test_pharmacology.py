@@ -9,8 +9,9 @@ from scipy.integrate import solve_ivp
 from palpate.config.participants import Participant
 from palpate.config.twin import DrugSettings, ExchangeSettings, LogNormal, TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.tumour.history import DrugDose
-from palpate.twin.pharmacology import course, creatinine_clearance, gram_exposure, kinetics, of_patient
+from palpate.imaging.tumour.history import DrugDose, TumourMarkers
+from palpate.imaging.tumour.markers import creatinine_clearance
+from palpate.twin.pharmacology import clearance_warnings, course, gram_exposure, kinetics, of_patient
 from palpate.twin.priors import ALPHA, PROLIFERATION
 from palpate.twin.rungs.cells import cell_rates
 from palpate.twin.rungs.logistic import logistic_model
@@ -103,8 +104,7 @@ def test_clearance_of_creatinine_is_that_of_cockcroft_and_gault() -> None:
 
 def test_half_the_kidneys_double_the_kill_of_a_renal_drug() -> None:
     """Exposure is dose over clearance; a drug that the liver clears does not notice."""
-    patient = Participant("01", age=68.0, sex="male", weight_kg=60.0, creatinine=88.4)
-    assert creatinine_clearance(patient) == pytest.approx(60.0)
+    patient = TumourMarkers(creatinine_clearance_ml_min=60.0)
     renal = PLAIN.model_copy(update={"renal_share": 1.0})
     adapted, missing = of_patient(_settings(renal), patient)
     assert missing == ()
@@ -117,7 +117,7 @@ def test_half_the_kidneys_double_the_kill_of_a_renal_drug() -> None:
 
 def test_weight_scales_volume_in_proportion_and_clearance_by_its_three_quarters() -> None:
     """A heavier patient is less exposed to the same dose."""
-    patient = Participant("01", weight_kg=140.0)
+    patient = TumourMarkers(weight_kg=140.0)
     adapted, missing = of_patient(_settings(PLAIN.model_copy(update={"by_weight": True})), patient)
     own = adapted.drugs["drug"]
     assert own.volume_l == pytest.approx(40.0)
@@ -129,7 +129,15 @@ def test_weight_scales_volume_in_proportion_and_clearance_by_its_three_quarters(
 def test_a_missing_fact_is_said_and_the_usual_value_taken() -> None:
     """Unknown kidneys are no healthy kidneys; a reader must know which was assumed."""
     renal = PLAIN.model_copy(update={"renal_share": 0.5, "by_weight": True})
-    adapted, missing = of_patient(_settings(renal), Participant("01"))
-    assert adapted.drugs["drug"] is renal
-    assert len(missing) == 1
-    assert "weight, clearance of creatinine" in missing[0]
+    adapted, missing = of_patient(_settings(renal), None)
+    assert adapted.drugs["drug"].half_life_h == renal.half_life_h
+    (warning,) = clearance_warnings(missing)
+    assert "weight and clearance of creatinine" in warning.sentence
+    assert clearance_warnings(()) == ()
+
+
+def test_adapted_settings_stay_as_they_are() -> None:
+    """A calibration keeps its patient's kinetics; rungs that are built from it must not adapt them again."""
+    patient = TumourMarkers(weight_kg=140.0)
+    once, _ = of_patient(_settings(PLAIN.model_copy(update={"by_weight": True})), patient)
+    assert of_patient(once, patient)[0] == once

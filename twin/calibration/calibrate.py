@@ -29,6 +29,7 @@ from palpate.twin.lattice import TwinLattice, lattice, on_lattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.observation.likelihood import observations
 from palpate.twin.outline import outline
+from palpate.twin.pharmacology import of_patient
 from palpate.twin.priors import Unknowns, unknowns
 from palpate.twin.stiffness import coarse_stiffness
 from palpate.twin.stress import Stress, first_stress
@@ -166,6 +167,7 @@ def calibrated(
         settings: settings of the twin.
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
     """
+    settings, _ = of_patient(settings, history.markers)
     grid, coarse = whole_history(history, settings)
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)

@@ -35,6 +35,7 @@ from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
 from palpate.twin.observation.innovations import Innovation
+from palpate.twin.pharmacology import clearance_warnings, of_patient
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
 from palpate.twin.products.innovations import innovation_record, innovations, unexpected
 from palpate.twin.trust.domain import domain
@@ -62,6 +63,9 @@ def calibrate_into(
     Raises:
         InputError: the history cannot be calibrated, or the folder holds somebody else's files.
     """
+    _, missing = of_patient(settings, history.markers)
+    remarks = remarks or Remarks()
+    remarks = dataclasses.replace(remarks, warnings=(*remarks.warnings, *clearance_warnings(missing)))
     target = claim_folder(out, "calibrate", {})
     with target.owned() if comm.rank == 0 else nullcontext():
         say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
@@ -69,7 +73,7 @@ def calibrate_into(
         told = innovations(found, problem)
         gather_use(comm)
         if comm.rank == 0:
-            _write(target, found, history, Remarks() if remarks is None else remarks, told)
+            _write(target, found, history, remarks, told)
     return found
 
 

@@ -14,6 +14,7 @@ from palpate.twin.calibration.calibrate import Calibration, prepared
 from palpate.twin.calibration.posterior import CalibrationProblem
 from palpate.twin.dynamics import Events, events_of
 from palpate.twin.outline import apparent_density
+from palpate.twin.pharmacology import of_patient
 from palpate.twin.rungs.from_history import ball_radius_mm, seen_on, volume_ml
 from palpate.twin.rungs.frozen_stress import frozen_stress
 from palpate.twin.rungs.lattice import LatticeModel, lattice_parameters
@@ -37,7 +38,7 @@ def small_rungs(history: TumourHistory, settings: TwinSettings) -> tuple[Logisti
     burden_ml = float(density.sum() * np.prod(history.edges_mm)) * 1e-3
     radius_mm = ball_radius_mm(volume_ml(seen, history.edges_mm))
     white = float(history.white[seen].mean())
-    own = with_markers(settings, history.markers)
+    own = with_markers(of_patient(settings, history.markers)[0], history.markers)
     return logistic_model(own, burden_ml), radial_model(own, radius_mm, white=white)
 
 
