@@ -29,7 +29,8 @@ _ROOT: Final = 1.2207440846057596
 """Real root of x^4 = x + 1, whose powers make the low-discrepancy sequence in three dimensions."""
 SCATTERED: Final = (np.outer(np.arange(1, 9), _ROOT ** -np.arange(1.0, 4.0)) + 0.5) % 1.0 - 0.5
 """Points at which a voxel is asked under a displaced motion, in voxels from its centre, shape (8, 3)."""
-_CHUNK: Final = 20_000
+_CHUNK: Final = 2_000
+"""Number of voxels whose points are asked at a time: 3 MB of points, so that memory stays bounded."""
 _CORNERS: Final = np.array(list(product((-0.5, 0.5), repeat=3)))
 
 
