@@ -138,9 +138,19 @@ def _shares(
             settled = shape.settled(centres_mm, float(np.linalg.norm(affine_mm[:3, :3] @ _CORNERS.T, axis=0).max()))
             found[near] = np.where(settled > 0.0, 1.0, 0.0)
             chosen = near[np.isnan(settled)]
-        points_mm = _moved_mm(voxels[chosen][:, None, :] + offsets, affine_mm, motion)
-        found[chosen] = shape.shares(points_mm).mean(axis=1)
+        if len(chosen):
+            points_mm = _points_mm(voxels[chosen], affine_mm, motion, offsets)
+            found[chosen] = shape.shares(points_mm).mean(axis=1)
     return found
+
+
+def _points_mm(
+    voxels: NDArray[np.int32], affine_mm: NDArray[np.float64], motion: Motion | None, offsets: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the points of voxels in the region's world, shape (n, m, 3): one sum each, faster than a product each."""
+    centres_mm = _moved_mm(voxels.astype(np.float64), affine_mm, None)
+    points_mm = centres_mm[:, None, :] + offsets @ affine_mm[:3, :3].T
+    return points_mm if motion is None else motion.moved(points_mm)
 
 
 def _near(

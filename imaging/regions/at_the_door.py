@@ -8,18 +8,21 @@ region lies; names of regions stay where all their words are usual ones.
 
 from __future__ import annotations
 
+import hmac
 import io
 import re
+import secrets
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
+from uuid import UUID
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import RTStructureSetStorage, SegmentationStorage, generate_uid
+from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.parsing import UNREADABLE, parse, silence, transfer_syntax
@@ -38,8 +41,11 @@ _DEEPEST: Final = 12
 _LIMITS: Final = replace(
     LIMITS, total_bytes=256 * MIB, file_bytes=256 * MIB, free_bytes=32 * MIB, pixels=_MOST_UNPACKED, ratio=50
 )
+_STANDARD: Final = "1.2.840.10008."
 _LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
-_NUMBERS: Final = frozenset("AT DS FD FL IS OB OD OF OL OW SL SS SV UL US UV SQ".split())
+_NUMBERS: Final = frozenset(
+    ("AT", "DS", "FD", "FL", "IS", "OB", "OD", "OF", "OL", "OW", "SL", "SS", "SV", "UL", "US", "UV", "SQ")
+)
 _WORDS: Final = frozenset(
     (
         *("SegmentationType", "SegmentationFractionalType", "SegmentsOverlap", "SegmentAlgorithmType"),
@@ -49,10 +55,7 @@ _WORDS: Final = frozenset(
 )
 _CODES: Final = frozenset(("CodeValue", "CodingSchemeDesignator"))
 _IDENTIFIERS: Final = frozenset(
-    (
-        *("SOPClassUID", "ReferencedSOPClassUID", "FrameOfReferenceUID", "ReferencedFrameOfReferenceUID"),
-        *("DimensionOrganizationUID",),
-    )
+    (*("SOPClassUID", "ReferencedSOPClassUID", "FrameOfReferenceUID", "ReferencedFrameOfReferenceUID"),)
 )
 _SERIES: Final = frozenset(("ReferencedSeriesSequence", "RTReferencedSeriesSequence"))
 _NAMES: Final = frozenset(("ROIName", "SegmentLabel"))
@@ -168,8 +171,6 @@ def _of_class(image: pydicom.FileDataset) -> CleanedRegion:
     syntax, patient = transfer_syntax(image), person_of(image)[0]
     count = _Counter()
     cleaned = _cleaned(image, count, depth=0, of_series=False)
-    for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        setattr(cleaned, name, generate_uid(prefix="2.25."))
     cleaned.PatientName, cleaned.PatientID = "", ""
     of_contours = kind == RTStructureSetStorage
     meta = FileMetaDataset()
@@ -196,10 +197,22 @@ def _entries(cleaned: Dataset) -> Iterator[RegionEntry]:
 
 @dataclass(slots=True)
 class _Counter:
-    """Counts of items and points so far."""
+    """Counts of items and points so far, and the secret of the identifiers of this file."""
 
     items: int = 0
     points: int = 0
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    def identifiers(self, name: str, value: object) -> str | list[str]:
+        """Return identifiers of classes and frames as they are, and pseudonyms of this file for all others."""
+        if isinstance(value, pydicom.multival.MultiValue):
+            return [self._identifier(name, str(one)) for one in value]
+        return self._identifier(name, str(value or ""))
+
+    def _identifier(self, name: str, original: str) -> str:
+        if name in _IDENTIFIERS or not original or original.startswith(_STANDARD):
+            return original
+        return f"2.25.{UUID(bytes=hmac.digest(self.secret, original.encode(), 'sha256')[:16], version=5).int}"
 
     def item(self, depth: int) -> None:
         """Count one item of a sequence."""
@@ -233,7 +246,9 @@ def _cleaned(header: Dataset, count: _Counter, *, depth: int, of_series: bool) -
             series = name in _SERIES
             items = [_cleaned(one, count, depth=depth + 1, of_series=series) for one in element.value]
             setattr(found, name, items) if name else None
-        elif name and _allowed(name, str(element.VR), element.value, of_series=of_series):
+        elif element.VR == "UI" and name and not (of_series and name == "SeriesInstanceUID"):
+            setattr(found, name, count.identifiers(name, element.value))
+        elif name and _allowed(name, str(element.VR), element.value):
             found[tag] = element
         elif name in _NAMES:
             setattr(found, name, RegionEntry(0, str(element.value or "")).plain_name)
@@ -242,11 +257,9 @@ def _cleaned(header: Dataset, count: _Counter, *, depth: int, of_series: bool) -
     return found
 
 
-def _allowed(name: str, kind: str, value: object, *, of_series: bool) -> bool:
-    if kind in _NUMBERS:
+def _allowed(name: str, kind: str, value: object) -> bool:
+    if kind in _NUMBERS or kind == "UI":
         return True
-    if kind == "UI":
-        return name in _IDENTIFIERS or (of_series and name == "SeriesInstanceUID")
     pattern = _WORD if name in _WORDS else _CODE if name in _CODES else None
     values = value if isinstance(value, list | pydicom.multival.MultiValue) else [value]
     return pattern is not None and all(pattern.fullmatch(str(one)) is not None for one in values)

@@ -97,6 +97,10 @@ class Guard:
         except TimeoutError:
             raise ConnectionAbortedError("the client takes its answer too slowly") from None
 
+    def close(self) -> None:
+        """Write what the trail still holds, and end it."""
+        self._trail.close()
+
     def _admit(self, scope: Scope, facts: RequestFacts) -> Person:
         """Return whoever asks.
 

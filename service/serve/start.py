@@ -37,6 +37,9 @@ _MB: Final = 1 << 20
 _PARENT_DIES: Final = 1
 _PAUSE_S: Final = 0.5
 _KEEP_ALIVE_S: Final = 20
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+"""Options of mallopt."""
 _WILDCARDS: Final = ("0.0.0.0", "::", "")
 
 
@@ -299,6 +302,7 @@ def _fork(command: ServeCommand, results: ServedResults, folders: KeptFolders, l
 def _work(command: ServeCommand, results: ServedResults, folders: KeptFolders, listening: socket.socket) -> None:
     settings = command.settings
     set_loudness(Loudness.QUIET)  # of a request nothing goes to the terminal
+    _keep_memory()
 
     async def run() -> None:
         config = uvicorn.Config(
@@ -321,3 +325,11 @@ def _work(command: ServeCommand, results: ServedResults, folders: KeptFolders, l
         await uvicorn.Server(config).serve(sockets=[listening])
 
     asyncio.run(run())
+
+
+def _keep_memory() -> None:
+    """Keep freed memory for the next answer, up to a bound: fresh pages cost as much as reading the draws."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):  # the C library of GNU
+        library.mallopt(_MMAP_THRESHOLD, 32 * _MB)
+        library.mallopt(_TRIM_THRESHOLD, 48 * _MB)
