@@ -36,8 +36,9 @@ MOST_POINTS: Final = 300_000
 """Most points of all contours of a file."""
 _KINDS: Final = "a NIfTI mask in one file (.nii, .nii.gz), a DICOM Segmentation or an RT Structure Set"
 _MOST_UNPACKED: Final = 128 * MIB
-_MOST_ITEMS: Final = 200_000
+_MOST_ITEMS: Final = 50_000
 _DEEPEST: Final = 12
+_ITEM: Final = b"\xfe\xff\x00\xe0"
 _LIMITS: Final = replace(
     LIMITS, total_bytes=256 * MIB, file_bytes=256 * MIB, free_bytes=32 * MIB, pixels=_MOST_UNPACKED, ratio=50
 )
@@ -155,6 +156,8 @@ def _clean_nifti(given: bytes) -> bytes:
 
 
 def _clean_dicom(given: bytes) -> CleanedRegion:
+    if given.count(_ITEM) > _MOST_ITEMS:  # before anything parses them
+        raise _many_items()
     try:
         with silence():
             image = parse(io.BytesIO(given), len(given), Budget(WHERE, _LIMITS), pixels=True)
@@ -182,10 +185,13 @@ def _of_class(image: pydicom.FileDataset) -> CleanedRegion:
     return CleanedRegion("RTSTRUCT" if of_contours else "SEG", stream.getvalue(), tuple(_entries(cleaned)), patient)
 
 
-def _demand_pixels(image: Dataset) -> None:
+def _demand_pixels(image: pydicom.FileDataset) -> None:
     rows, columns, frames = (int(image.get(name) or 0) for name in ("Rows", "Columns", "NumberOfFrames"))
     if rows * columns * max(frames, 1) > _LIMITS.pixels:
         raise _refused(f"{rows} x {columns} x {frames} voxels", "Export the segmentation on fewer voxels.")
+    stated = -(-rows * columns * max(frames, 1) * int(image.get("BitsAllocated") or 0) // 8)
+    if "PixelData" in image and not transfer_syntax(image).is_encapsulated and len(image.PixelData) < stated:
+        raise _refused(f"{len(image.PixelData)} bytes of pixels where {stated} are stated", "Copy the file again.")
 
 
 def _entries(cleaned: Dataset) -> Iterator[RegionEntry]:
@@ -218,7 +224,7 @@ class _Counter:
         """Count one item of a sequence."""
         self.items += 1
         if self.items > _MOST_ITEMS:
-            raise _refused(f"more than {_MOST_ITEMS} items of sequences", "Export fewer regions in one file.")
+            raise _many_items()
         if depth > _DEEPEST:
             raise _refused(f"sequences more than {_DEEPEST} deep", "Export the region again.")
 
@@ -267,6 +273,10 @@ def _allowed(name: str, kind: str, value: object) -> bool:
 
 def _refused(found: str, advice: str) -> InputError:
     return InputError(WHERE, found=found, expected=_KINDS, advice=advice)
+
+
+def _many_items() -> InputError:
+    return _refused(f"more than {_MOST_ITEMS} items of sequences", "Export fewer regions in one file.")
 
 
 def write_cleaned(path: Path, region: CleanedRegion) -> None:

@@ -137,7 +137,7 @@ class RegionStore:
         cleaned = clean_region(content)
         digest, place = sha256(content).hexdigest(), self._of(owner)
         place.mkdir(mode=0o700, exist_ok=True)
-        taken = sum(one.stat().st_size for one in place.glob("*/region.*"))
+        taken = sum(one.stat().st_size for one in place.glob("*/region.*") if one.parent.name != digest)
         if taken + len(cleaned.content) > self._most:
             raise RequestRefusal(
                 413,

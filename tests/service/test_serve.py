@@ -16,6 +16,7 @@ import pytest
 from palpate.config.serve import ServeSettings
 from palpate.content_digest import digest
 from palpate.errors import InputError
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.files.maps import read_map, write_map, write_mask
 from palpate.service.query import ask as query_ask
 from palpate.service.serve.start import demand_safe, is_loopback
@@ -89,8 +90,9 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("form", ["json", "csv", "fhir"])
-@pytest.mark.parametrize("case", QUESTIONS)
+@pytest.mark.parametrize(
+    ("case", "form"), [*((one, "json") for one in QUESTIONS), *(("with a threshold", one) for one in ("csv", "fhir"))]
+)
 def test_http_and_command_line_tell_the_same_bytes(
     case: str,
     form: str,
@@ -102,8 +104,6 @@ def test_http_and_command_line_tell_the_same_bytes(
 ) -> None:
     """A planner may ask either: two numbers for one contour would be no answer."""
     arguments, fields = QUESTIONS[case]
-    if form != "json" and ("than" in case):
-        pytest.skip("comparisons are JSON alone")
     given = [one.format(**{name: str(path) for name, path in drawn.items()}) for one in arguments]
     out = tmp_path / f"answer.{'csv' if form == 'csv' else 'json'}"
     done = palpate_inside(
@@ -119,6 +119,32 @@ def test_http_and_command_line_tell_the_same_bytes(
     answer = client.region(told | {"format": form})
     assert answer.status_code == 200, answer.text
     assert answer.content == out.read_bytes()
+
+
+@pytest.mark.parametrize("patient", ["4711", "4712"])
+def test_contours_of_another_patient_are_refused_though_their_number_is_not_kept(
+    patient: str, results: Path, drawn: dict[str, Path], palpate_inside: Inside, tmp_path: Path
+) -> None:
+    """The door takes the patient's number away; whose contours they are is compared all the same."""
+    shutil.copytree(results, tmp_path / "results")
+    key = open_key(tmp_path / "key" / "mine", away_from=tmp_path / "results" / "sub-01")
+    record = tmp_path / "results" / "sub-01" / "ses-01" / "wavefield" / "sub-01_ses-01_ingest.json"
+    told = json.loads(record.read_text())
+    told["patient_pseudonym"] = key.pseudonym(patient)
+    told["identifiers"] = {"status": "pseudonymised", "key_fingerprint": key.fingerprint}
+    told["dicom"]["FrameOfReferenceUID"] = key.identifier(FRAME)
+    record.write_text(json.dumps(told))
+    given = ("--roi", drawn["roi"], "--name", "GTV", "--key", tmp_path / "key" / "mine")
+    done = palpate_inside("query", tmp_path / "results" / "sub-01" / "ses-01", *given, "--out", tmp_path / "a.json")
+    with running(tmp_path / "results", tmp_path / "home", tmp_path / "key" / "mine") as client:
+        answer = client.region({"region": client.kept(drawn["roi"].read_bytes()), "name": "GTV"})
+    if patient == "4711":
+        assert answer.content == (tmp_path / "a.json").read_bytes()
+        assert "region-patient-unknown" not in answer.text
+    else:
+        assert done.code == 2
+        assert answer.status_code == 400
+        assert "a region of another patient" in answer.text
 
 
 def test_labels_are_the_table_of_regions(
