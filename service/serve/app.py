@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse
+from starlette.routing import Route
 
 import palpate
 from palpate.errors import InputError
@@ -425,10 +426,13 @@ def _refusals(app: FastAPI) -> None:
         return JSONResponse(body, 422)
 
     @app.exception_handler(HTTPException)
-    async def of_address(_: Request, error: HTTPException) -> Response:
+    async def of_address(request: Request, error: HTTPException) -> Response:
         found = "no such address" if error.status_code == 404 else "another method than the address has"
         body = error_body("the address", found, "an address of /openapi.json", "Look at the document.")
-        return JSONResponse(body, error.status_code, headers=dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(app, request.url.path))
+        return JSONResponse(body, error.status_code, headers=headers)
 
     @app.exception_handler(OSError)
     async def of_machine(request: Request, error: OSError) -> Response:
@@ -436,6 +440,12 @@ def _refusals(app: FastAPI) -> None:
         words = "a machine that fails" if fault is None else fault.found
         refused = RequestRefusal(503, "the service", found=words, expected="a sound one", advice="Tell its operator.")
         return told(refused, request)
+
+
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Return the methods that an address has, over all its functions."""
+    routes = [one for one in app.routes if isinstance(one, Route) and one.path_regex.match(path)]
+    return sorted({method for one in routes for method in one.methods or ()})
 
 
 def _response(answer: ServedAnswer, status: int = 200) -> Response:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from palpate.config.serve import ServeSettings
 from palpate.service.serve.guard import App, Guard
+from palpate.service.serve.protocol import PatientProtocol
 from palpate.service.serve.results import ServedResults
 from palpate.service.serve.start import KeptFolders, ServeCommand, make_service
 
@@ -118,6 +122,21 @@ def running(results: Path, home: Path, key: Path | None = None, **settings: Any)
         finally:
             assert isinstance(app, Guard)
             app.close()
+
+
+@contextmanager
+def listening(app: App) -> Iterator[tuple[str, int]]:
+    """Let a service listen at a free port of this machine, in a thread."""
+    place = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http=PatientProtocol, ws="none", log_config=None, lifespan="off")  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[place])), daemon=True)
+    thread.start()
+    try:
+        yield place.getsockname()
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 class Issuer:

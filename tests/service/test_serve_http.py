@@ -15,14 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from palpate.service.serve import protocol
 from palpate.service.serve.limits import RateLimit, WorkPool
-from palpate.service.serve.protocol import PatientProtocol
 from palpate.service.serve.refusals import RequestRefusal
 from tests.service.conftest import SessionFiles
-from tests.service.serve_client import ServiceClient, running
+from tests.service.serve_client import ServiceClient, listening, running
 
 SPHERE = {"sphere": "-16,-10,27,8"}
 OWN = (b"host", b"127.0.0.1:8000")
@@ -235,14 +233,8 @@ def test_more_questions_than_fit_are_sent_away() -> None:
 @pytest.fixture(scope="module")
 def address(client: ServiceClient) -> Iterator[tuple[str, int]]:
     """The same service at a real port."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(client.app, http=PatientProtocol, ws="none", log_config=None, lifespan="off")  # type: ignore[arg-type]
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True)
-    thread.start()
-    yield listening.getsockname()
-    server.should_exit = True
-    thread.join(20)
+    with listening(client.app) as found:
+        yield found
 
 
 def _until_closed(connection: socket.socket, seconds: float) -> bytes:
