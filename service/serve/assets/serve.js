@@ -51,6 +51,13 @@
 
   const world = (i, j, k, affine) => [0, 1, 2].map((row) => affine[row][0] * i + affine[row][1] * j + affine[row][2] * k + affine[row][3]);
 
+  // Direction of a voxel axis in the patient: the letter of the world axis that it follows most.
+  const direction = (axis, affine) => {
+    const along = [0, 1, 2].map((row) => affine[row][axis]);
+    const most = along.reduce((best, one, row) => (Math.abs(one) > Math.abs(along[best]) ? row : best), 0);
+    return (along[most] > 0 ? "RAS" : "LPI")[most];
+  };
+
   const values = (text) => {
     const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
     return new Float32Array(bytes.buffer);
@@ -88,7 +95,7 @@
     by("index").max = slice.shape[2] - 1;
     by("index").value = slice.slice;
     by("place").textContent = `${slice.slice + 1} of ${slice.shape[2]}`;
-    by("scale").textContent = `Violet is 0, yellow ${number(slice.top_kpa)} kPa or more; black has no value; the sphere is lighter. ${slice.run}, ${slice.frequency_hz} Hz.`;
+    by("scale").textContent = `Violet is 0, yellow ${number(slice.top_kpa)} kPa or more; black has no value; the sphere is lighter. To the right lies ${direction(0, slice.affine_ras_mm)}, up ${direction(1, slice.affine_ras_mm)}. ${slice.run}, ${slice.frequency_hz} Hz.`;
   };
 
   const showSlice = async (index) => {
