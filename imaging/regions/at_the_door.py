@@ -22,7 +22,7 @@ from uuid import UUID
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import RTStructureSetStorage, SegmentationStorage
+from pydicom.uid import UID, RTStructureSetStorage, SegmentationStorage
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.parsing import UNREADABLE, parse, silence, transfer_syntax
@@ -132,7 +132,7 @@ def _clean_nifti(given: bytes) -> bytes:
     order, length = found
     header = bytearray(given[:length])
     if length == 348:
-        texts = ((4, 39), (148, 252), (328, 344))
+        texts: tuple[tuple[int, int], ...] = ((4, 39), (148, 252), (328, 344))
         count, *lengths = struct.unpack_from(order + "8h", header, 40)
         bits, start = struct.unpack_from(order + "h", header, 72)[0], struct.unpack_from(order + "f", header, 108)[0]
         struct.pack_into(order + "f", header, 108, float(length + 4))
@@ -177,7 +177,7 @@ def _of_class(image: pydicom.FileDataset) -> CleanedRegion:
     cleaned.PatientName, cleaned.PatientID = "", ""
     of_contours = kind == RTStructureSetStorage
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = syntax, kind
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = syntax, UID(kind)
     meta.MediaStorageSOPInstanceUID = cleaned.SOPInstanceUID
     stream = io.BytesIO()
     cleaned.file_meta = meta

@@ -41,7 +41,7 @@ from palpate.service.serve.kept import DIGEST
 from palpate.service.serve.page import POLICY, page_text
 from palpate.service.serve.refusals import RequestRefusal, error_body, refusal_of
 from palpate.service.serve.results import LABEL, MAP_NAME
-from palpate.service.serve.tokens import Person
+from palpate.service.serve.tokens import AskingPerson
 
 type Subject = Annotated[str, Path(pattern=LABEL, description="Label of the subject.", examples=["01"])]
 type Session = Annotated[str, Path(pattern=LABEL, description="Label of the session.", examples=["01"])]
@@ -98,8 +98,8 @@ def _desk(request: Request) -> ServiceDesk:
     return found
 
 
-def _person(request: Request) -> Person:
-    found: Person = request.state.person
+def _person(request: Request) -> AskingPerson:
+    found: AskingPerson = request.state.person
     return found
 
 
@@ -109,7 +109,7 @@ def _facts(request: Request) -> RequestFacts:
 
 
 type Desk = Annotated[ServiceDesk, Depends(_desk)]
-type Asking = Annotated[Person, Depends(_person)]
+type Asking = Annotated[AskingPerson, Depends(_person)]
 type Facts = Annotated[RequestFacts, Depends(_facts)]
 
 
@@ -316,7 +316,7 @@ def _questions(app: FastAPI) -> None:
 def _spec(
     desk: ServiceDesk,
     opened: OpenSession,
-    asking: Person,
+    asking: AskingPerson,
     sphere: str | None,
     region: str | None,
     name: str,

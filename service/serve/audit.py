@@ -37,16 +37,16 @@ class TrailHead:
     Attributes:
         lines: number of lines.
         sha256: SHA-256 of the last line without its end; FIRST where there is none.
-        bytes: length of these lines, bytes.
+        length: length of these lines, bytes.
     """
 
     lines: int
     sha256: str
-    bytes: int
+    length: int
 
     def text(self) -> bytes:
         """Return the head as its file holds it, always of one length."""
-        told = {"lines": self.lines, "sha256": self.sha256, "bytes": self.bytes}
+        told = {"lines": self.lines, "sha256": self.sha256, "bytes": self.length}
         return json.dumps(told).encode().ljust(_HEAD_BYTES - 1) + b"\n"
 
 
@@ -134,7 +134,7 @@ class AuditTrail:
         for event in events:
             line = line_of(event, head)
             text += line + b"\n"
-            head = TrailHead(head.lines + 1, sha256(line).hexdigest(), head.bytes + len(line) + 1)
+            head = TrailHead(head.lines + 1, sha256(line).hexdigest(), head.length + len(line) + 1)
         try:
             _write_whole(self._file, bytes(text))
             os.fdatasync(self._file)
@@ -152,7 +152,7 @@ class AuditTrail:
         """Take back a line that was written in part, so that the chain goes on from the last whole one."""
         self._broken = True
         try:
-            os.ftruncate(self._file, self._head.bytes)
+            os.ftruncate(self._file, self._head.length)
             self._keep_head(self._head)
             self._broken = False
         except OSError:

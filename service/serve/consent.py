@@ -24,7 +24,7 @@ PURPOSES: Final[Mapping[str, str]] = {
     "trial": "CLINTRCH",
     "training": "MLTRAINING",
 }
-"""Purposes, and the codes by which consents name them: of v3-ActReason, and of palpate for the training of models."""
+"""Purposes, and the codes by which consents name them; that of the training of models is palpate's own."""
 _SUBJECT: Final = re.compile(r"(?:Patient/)?sub-(?P<label>[0-9A-Za-z]+)")
 
 

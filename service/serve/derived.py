@@ -1,4 +1,4 @@
-"""What was derived from a subject: finished outputs, and answers that left the service."""
+"""List of everything that came from a subject: finished outputs, and answers that left the service."""
 
 from __future__ import annotations
 

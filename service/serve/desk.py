@@ -13,12 +13,12 @@ from palpate.service.serve.limits import WorkPool
 from palpate.service.serve.opened import SessionCache
 from palpate.service.serve.refusals import RequestRefusal, not_found
 from palpate.service.serve.results import ServedResults
-from palpate.service.serve.tokens import Person
+from palpate.service.serve.tokens import AskingPerson
 
 
 @dataclass(frozen=True)
 class ServiceDesk:
-    """What the answers of one worker need.
+    """Things that the answers of one worker need.
 
     Attributes:
         results: folder of results.
@@ -40,7 +40,7 @@ class ServiceDesk:
     demands_tokens: bool = False
     uploading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
-    def admit(self, person: Person, facts: RequestFacts, subject: str, purpose: str, session: str = "") -> None:
+    def admit(self, person: AskingPerson, facts: RequestFacts, subject: str, purpose: str, session: str = "") -> None:
         """Note whom a request is about, and refuse it where role, purpose or consent do not allow it.
 
         Args:

@@ -12,7 +12,7 @@ from palpate.service.serve.audit import AuditTrail, TrailError
 from palpate.service.serve.events import RequestFacts, event_of
 from palpate.service.serve.limits import RateLimit
 from palpate.service.serve.refusals import RequestRefusal, busy, not_found
-from palpate.service.serve.tokens import EVERYONE, Person, TokenCheck
+from palpate.service.serve.tokens import EVERYONE, AskingPerson, TokenCheck
 
 type Scope = MutableMapping[str, Any]
 type Message = MutableMapping[str, Any]
@@ -101,7 +101,7 @@ class Guard:
         """Write what the trail still holds, and end it."""
         self._trail.close()
 
-    def _admit(self, scope: Scope, facts: RequestFacts) -> Person:
+    def _admit(self, scope: Scope, facts: RequestFacts) -> AskingPerson:
         """Return whoever asks.
 
         Raises:
@@ -116,7 +116,7 @@ class Guard:
             raise not_found("address of this kind")
         if not scope["path"].startswith(API):
             self._rate.take(address)
-            return Person("", frozenset())
+            return AskingPerson("", frozenset())
         self._demand_same_origin(headers)
         if self._tokens is None:
             self._rate.take(address)

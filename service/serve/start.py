@@ -306,7 +306,7 @@ def _work(command: ServeCommand, results: ServedResults, folders: KeptFolders, l
 
     async def run() -> None:
         config = uvicorn.Config(
-            make_service(command, results, folders),  # type: ignore[arg-type] # uvicorn's types name no mutable scope
+            make_service(command, results, folders),
             http=PatientProtocol,
             ws="none",
             log_config=None,

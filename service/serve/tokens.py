@@ -30,7 +30,7 @@ _LEAST_RSA_BITS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class AskingPerson:
     """Whoever asks.
 
     Attributes:
@@ -62,7 +62,7 @@ class Person:
             )
 
 
-EVERYONE: Final = Person(LOCAL, frozenset(ROLES))
+EVERYONE: Final = AskingPerson(LOCAL, frozenset(ROLES))
 """Everyone on this machine, where no tokens are demanded."""
 
 
@@ -82,7 +82,7 @@ class TokenCheck:
         self._stamp: tuple[int, int, int] | None = None
         self._keys = self._known()
 
-    def person(self, header: str) -> Person:
+    def person(self, header: str) -> AskingPerson:
         """Return whoever a request's Authorization header names.
 
         Args:
@@ -139,13 +139,13 @@ def _read_keys(path: Path) -> KeySet:
     return found
 
 
-def _person(claims: Mapping[str, Any], study: str) -> Person:
+def _person(claims: Mapping[str, Any], study: str) -> AskingPerson:
     name, scopes = claims["sub"], claims.get("scope", "")
     if not isinstance(name, str) or not isinstance(scopes, str) or not 0 < len(name) <= 200:
         raise ValueError("claims of another form")
     roles = frozenset(one for one in ROLES if f"study:{study}:{one}" in scopes.split())
     purposes = frozenset(one for one in PURPOSES if f"purpose:{one}" in scopes.split())
-    return Person("".join(one for one in name if one.isprintable()), roles, purposes or None)
+    return AskingPerson("".join(one for one in name if one.isprintable()), roles, purposes or None)
 
 
 def _refused(found: str, code: str) -> RequestRefusal:
