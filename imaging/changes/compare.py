@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,26 @@ _MAP_KINDS: Final[Mapping[Organ, Kind]] = {"brain": "brain region", "liver": "li
 """Kind of region whose variation between scans a voxel has."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionComparison:
+    """Changes between two sessions of one person.
+
+    Attributes:
+        pairs: changes at each frequency that both sessions have.
+        record: content of the record beside the table.
+        physiology: whether the variation between scans of unchanged tissue is in the intervals.
+    """
+
+    pairs: tuple[ComparedPair, ...]
+    record: Mapping[str, Any]
+    physiology: bool
+
+    @property
+    def table(self) -> str:
+        """Table of changes as text."""
+        return table_text(self.pairs, physiology=self.physiology)
+
+
 def compare_sessions(
     session_a: Path,
     session_b: Path,
@@ -76,12 +97,43 @@ def compare_sessions(
     pairs = _pairs(session_a, session_b)
     with ExitStack() as stack:
         partial = None if folder is None else stack.enter_context(folder.writing())
-        found = [_compared(pair, labels, names, organ, partial, physiology=physiology) for pair in pairs]
-        record = _record(found, {"labels": labels, "names": names}, physiology=physiology)
+        found = _comparison(pairs, labels, names, organ, partial, physiology=physiology)
         with writing_together(*files) as (table_path, record_path):
-            table_path.write_text(table_text(found, physiology=physiology), encoding="utf-8")
-            record_path.write_text(record_json(record), encoding="utf-8")
-    return tuple(found)
+            table_path.write_text(found.table, encoding="utf-8")
+            record_path.write_text(record_json(found.record), encoding="utf-8")
+    return found.pairs
+
+
+def compared_sessions(
+    session_a: Path, session_b: Path, labels: Path, *, organ: Organ | None = None, physiology: bool = True
+) -> SessionComparison:
+    """Compare two sessions of one person by labelled regions, and write nothing.
+
+    Args:
+        session_a: folder of the earlier session, with `mre/` and `wavefield/`.
+        session_b: folder of the later one.
+        labels: labels in the world of an elastogram or T1 of one session, NIfTI.
+        organ: organ of both; None for what the records state.
+        physiology: whether the variation between scans of unchanged tissue is in the intervals.
+
+    Raises:
+        InputError: the sessions cannot be compared, or an input cannot be used.
+    """
+    return _comparison(_pairs(session_a, session_b), labels, None, organ, None, physiology=physiology)
+
+
+def _comparison(
+    pairs: Sequence[SessionPair],
+    labels: Path,
+    names: Path | None,
+    organ: Organ | None,
+    folder: Path | None,
+    *,
+    physiology: bool,
+) -> SessionComparison:
+    found = tuple(_compared(pair, labels, names, organ, folder, physiology=physiology) for pair in pairs)
+    record = _record(found, {"labels": labels, "names": names}, physiology=physiology)
+    return SessionComparison(found, record, physiology)
 
 
 def _pairs(session_a: Path, session_b: Path) -> list[SessionPair]:

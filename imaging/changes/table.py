@@ -59,12 +59,19 @@ def table_text(pairs: Sequence[ComparedPair], *, physiology: bool) -> str:
         pairs: changes at each frequency.
         physiology: whether the variation between scans is in the intervals.
     """
-    lines = ["\t".join(COLUMNS)]
-    for pair in pairs:
-        for one in pair.changes:
-            row = {**_origin(pair), **_figures(one), "physiology": "on" if physiology else "off"}
-            lines.append("\t".join(_cell(row[name]) for name in COLUMNS))
-    return "\n".join(lines) + "\n"
+    lines = ["\t".join(_cell(row[name]) for name in COLUMNS) for row in change_rows(pairs, physiology=physiology)]
+    return "\n".join(["\t".join(COLUMNS), *lines]) + "\n"
+
+
+def change_rows(pairs: Sequence[ComparedPair], *, physiology: bool) -> list[dict[str, object]]:
+    """Return the rows of the table, by the names of the columns; numbers keep all their digits.
+
+    Args:
+        pairs: changes at each frequency.
+        physiology: whether the variation between scans is in the intervals.
+    """
+    told = "on" if physiology else "off"
+    return [{**_origin(pair), **_figures(one), "physiology": told} for pair in pairs for one in pair.changes]
 
 
 def _origin(pair: ComparedPair) -> dict[str, object]:

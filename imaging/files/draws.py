@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.files.moduli import MODULI, Modulus
-from palpate.imaging.files.stored_draws import VOXEL_MAJOR, StoredDraws, axes_of, mapping_of, reading, stored_draws
+from palpate.imaging.files.stored_draws import (
+    VOXEL_MAJOR,
+    StoredDraws,
+    axes_of,
+    demand_own_data,
+    mapping_of,
+    reading,
+    stored_draws,
+)
 
 type DrawBlock = tuple[slice, NDArray[np.float64], NDArray[np.float64]]
 """Joint draws of some voxels: their places among all voxels, and G' and G'' in kPa, each of shape (count, n)."""
@@ -101,6 +109,8 @@ def open_draws(path: Path, shape: tuple[int, ...]) -> DrawsFile:
         InputError: the file cannot be read, does not fit the grid, or holds fewer than two draws.
     """
     with reading(path) as file:
+        for name in ("voxels", *(f"{modulus}_kpa" for modulus in MODULI)):
+            demand_own_data(path, file, name)
         axes = axes_of(path, file)
         sizes = {tuple(file[f"{modulus}_kpa"].shape) for modulus in MODULI}
         kinds = {file[f"{modulus}_kpa"].dtype.kind for modulus in MODULI}

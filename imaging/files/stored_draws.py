@@ -175,6 +175,29 @@ def axes_of(path: Path, file: h5py.File) -> str:
     return stated
 
 
+def demand_own_data(path: Path, file: h5py.File, name: str) -> None:
+    """Refuse an array whose numbers lie in another file: a link out of it, a virtual array or external storage.
+
+    Args:
+        path: the file.
+        file: the file, open.
+        name: name of the array.
+
+    Raises:
+        InputError: they do.
+        KeyError: there is no such array.
+    """
+    link, stored = file.get(name, getlink=True), file[name]
+    own = isinstance(link, h5py.HardLink) and isinstance(stored, h5py.Dataset) and not stored.is_virtual
+    if not own or stored.id.get_create_plist().get_external_count():
+        raise InputError(
+            path,
+            found=f"{name} whose numbers lie in another file",
+            expected="a file that holds its own numbers",
+            advice="Run palpate invert again.",
+        )
+
+
 def stored_draws(path: Path, file: h5py.File, modulus: Modulus, mapping: mmap.mmap) -> StoredDraws:
     """Return the draws of a modulus in an open file, of which nothing is read yet.
 

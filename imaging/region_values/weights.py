@@ -29,7 +29,8 @@ _ROOT: Final = 1.2207440846057596
 """Real root of x^4 = x + 1, whose powers make the low-discrepancy sequence in three dimensions."""
 SCATTERED: Final = (np.outer(np.arange(1, 9), _ROOT ** -np.arange(1.0, 4.0)) + 0.5) % 1.0 - 0.5
 """Points at which a voxel is asked under a displaced motion, in voxels from its centre, shape (8, 3)."""
-_CHUNK: Final = 20_000
+_CHUNK: Final = 2_000
+"""Number of voxels whose points are asked at a time: 3 MB of points, so that memory stays bounded."""
 _CORNERS: Final = np.array(list(product((-0.5, 0.5), repeat=3)))
 
 
@@ -137,9 +138,19 @@ def _shares(
             settled = shape.settled(centres_mm, float(np.linalg.norm(affine_mm[:3, :3] @ _CORNERS.T, axis=0).max()))
             found[near] = np.where(settled > 0.0, 1.0, 0.0)
             chosen = near[np.isnan(settled)]
-        points_mm = _moved_mm(voxels[chosen][:, None, :] + offsets, affine_mm, motion)
-        found[chosen] = shape.shares(points_mm).mean(axis=1)
+        if len(chosen):
+            points_mm = _points_mm(voxels[chosen], affine_mm, motion, offsets)
+            found[chosen] = shape.shares(points_mm).mean(axis=1)
     return found
+
+
+def _points_mm(
+    voxels: NDArray[np.int32], affine_mm: NDArray[np.float64], motion: Motion | None, offsets: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the points of voxels in the region's world, shape (n, m, 3): one sum each, faster than a product each."""
+    centres_mm = _moved_mm(voxels.astype(np.float64), affine_mm, None)
+    points_mm = centres_mm[:, None, :] + offsets @ affine_mm[:3, :3].T
+    return points_mm if motion is None else motion.moved(points_mm)
 
 
 def _near(

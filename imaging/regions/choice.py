@@ -45,6 +45,8 @@ class RegionEntry:
     def plain_name(self) -> str:
         """Name where all its words may be repeated; else empty."""
         words = _WORD.findall(self.name)
+        if self.name.strip()[:1] in ("+", "-"):  # a spreadsheet takes it for a formula
+            return ""
         known = all(not one.isalpha() or one.lower() in _PARTS for one in words)
         return self.name.strip() if known and "".join(words) == self.name else ""
 

@@ -33,6 +33,21 @@ class QuantityName:
     unit: str
 
 
+def beyond_words(probability: float, draws: int) -> str:
+    """Return a sentence where no draw or every draw has what is asked for; empty otherwise.
+
+    Args:
+        probability: share of the draws, 0 to 1.
+        draws: number of draws.
+    """
+    if 0.0 < probability < 1.0:
+        return ""
+    return (
+        f"{'None' if probability <= 0.0 else 'All'} of {draws} draws: {'below' if probability <= 0.0 else 'above'} "
+        + (f"1/{draws}" if probability <= 0.0 else f"1 - 1/{draws}")
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ThresholdProbability:
     """Probability that the mean over the region exceeds a threshold.
@@ -41,11 +56,52 @@ class ThresholdProbability:
         threshold_kpa: threshold, kPa.
         probability: share of the draws above it.
         error: Monte-Carlo standard error of the probability.
+        draws: number of draws, whose inverse is the smallest probability that they can tell from 0.
     """
 
     threshold_kpa: float
     probability: float
     error: float
+    draws: int
+
+    @property
+    def words(self) -> str:
+        """Sentence for a probability of 0 or 1, which draws cannot tell from one beyond 1/draws; empty for others."""
+        return beyond_words(self.probability, self.draws)
+
+
+@dataclass(frozen=True, slots=True)
+class StifferFigure:
+    """Posterior of the difference of a quantity's mean between the region and another one, by joint draws.
+
+    Attributes:
+        quantity: the quantity.
+        difference: posterior mean of the region's mean less that of the other region, in the quantity's unit.
+        std: posterior standard deviation of the difference.
+        lower: lower end of its 95 % credible interval.
+        upper: upper end of its 95 % credible interval.
+        lower_error: Monte-Carlo standard error of the lower end.
+        upper_error: Monte-Carlo standard error of the upper end.
+        probability: share of the joint draws in which the region's mean is the larger one.
+        probability_error: Monte-Carlo standard error of the probability.
+        draws: number of joint draws.
+    """
+
+    quantity: QuantityName
+    difference: float
+    std: float
+    lower: float
+    upper: float
+    lower_error: float
+    upper_error: float
+    probability: float
+    probability_error: float
+    draws: int
+
+    @property
+    def words(self) -> str:
+        """Sentence for a probability of 0 or 1, which draws cannot tell from one beyond 1/draws; empty for others."""
+        return beyond_words(self.probability, self.draws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +118,7 @@ class QueryFigure:
         lower_error: Monte-Carlo standard error of the lower end.
         upper_error: Monte-Carlo standard error of the upper end.
         above: probability of exceeding a threshold; None where nobody asked, or the quantity is not in kPa.
+        draws: mean over the region of each joint draw, in the quantity's unit, shape (count,).
     """
 
     quantity: QuantityName
@@ -73,6 +130,7 @@ class QueryFigure:
     lower_error: float
     upper_error: float
     above: ThresholdProbability | None = None
+    draws: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +182,7 @@ class RunAnswer:
         made: modification time of the record of the inversion; no record states when the run was inverted.
         digests: SHA-256 of what was read for this run, by its role.
         footprint: the region on the voxels of the run.
+        stiffer: comparison with another region, quantity by quantity; empty where nobody asked.
     """
 
     run: str
@@ -138,6 +197,7 @@ class RunAnswer:
     made: datetime
     digests: Mapping[str, str]
     footprint: Footprint = field(repr=False, compare=False)
+    stiffer: tuple[StifferFigure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +237,8 @@ class Answer:
         runs: figures in each run and at each frequency that was asked for.
         versions: version of each program that took part, by its name.
         region_digest: SHA-256 of the region's file; None for a sphere.
+        than: region with which it is compared; None for none.
+        than_digest: SHA-256 of that region's file; None for a sphere or none.
     """
 
     subject: str
@@ -185,6 +247,8 @@ class Answer:
     runs: tuple[RunAnswer, ...]
     versions: Mapping[str, str]
     region_digest: str | None = None
+    than: RegionFacts | None = None
+    than_digest: str | None = None
 
     @property
     def warnings(self) -> tuple[QualityWarning, ...]:

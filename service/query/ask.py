@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 
-from palpate.content_digest import digest
 from palpate.errors import InputError
 from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
@@ -30,6 +29,7 @@ from palpate.imaging.region_values.worlds import Space, Way, Worlds
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.regions.sphere import SphereShape
 from palpate.provenance import versions
+from palpate.quality_warning import QualityWarning
 from palpate.service.query.answer import (
     Answer,
     Footprint,
@@ -39,6 +39,7 @@ from palpate.service.query.answer import (
     Registration,
     RegistrationState,
     RunAnswer,
+    StifferFigure,
     ThresholdProbability,
 )
 from palpate.service.query.options import QueryOptions
@@ -46,6 +47,8 @@ from palpate.service.query.region_spec import RegionSpec, SphereSpec
 from palpate.service.query.session import NearDraws, NearVoxels, OpenRun, OpenSession
 
 _SAME_HZ: Final = 1e-3
+MOST_AT_ONCE: Final = 1_200_000
+"""Number of draws of one modulus (voxels x draws) up to which a region's are read at once: 20 MB of both moduli."""
 _STATES: Final[Mapping[str, Registration]] = {
     "spatial registration": "given",
     "ITK transform": "given",
@@ -64,6 +67,7 @@ class Query:
         space: world in which a mask lies; "auto" for that of the voxels on which it is drawn.
         key: file of the key of the record's pseudonyms; None takes the user's own.
         given: registration or CT that leads to the region's frame of reference; None for none.
+        than: region with which the region is compared; None for none.
     """
 
     spec: RegionSpec
@@ -71,6 +75,7 @@ class Query:
     space: Space = "auto"
     key: Path | None = None
     given: GivenRegistration | None = None
+    than: RegionSpec | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that have no effect on a sphere.
@@ -108,14 +113,16 @@ def ask(session: OpenSession, query: Query) -> Answer:
     """
     runs = chosen_runs(session, query.options)
     region = query.spec.read(runs[0].worlds.slices_mm)
-    path = query.spec.path
+    than = None if query.than is None else query.than.read(runs[0].worlds.slices_mm)
     return Answer(
         subject=session.subject,
         session=session.session,
         region=_facts(region),
-        runs=tuple(_of_run(one, region, query) for one in runs),
+        runs=tuple(_of_run(one, region, than, query) for one in runs),
         versions=_versions(),
-        region_digest=None if path is None else digest(path),
+        region_digest=query.spec.sha256,
+        than=None if than is None else _facts(than),
+        than_digest=None if query.than is None else query.than.sha256,
     )
 
 
@@ -147,31 +154,52 @@ def chosen_runs(session: OpenSession, options: QueryOptions) -> Sequence[OpenRun
     return found
 
 
-def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Region on a run: its values, its way, its voxels and warnings."""
+
+    values: tuple[RegionValue, ...]
+    weights: WeightedRegion
+    draws: NearDraws | DrawsFile
+    way: Way
+    warnings: tuple[QualityWarning, ...]
+
+
+def _of_run(run: OpenRun, region: DrawnRegion, than: DrawnRegion | None, query: Query) -> RunAnswer:
     """Return the figures of a region in one run."""
+    found = _asked(run, region, query)
+    other = None if than is None else _asked(run, than, query)
+    weights, draws, stiffness = found.weights, found.draws, run.stiffness
+    touched = weights.shares > 0.0
+    of_other = () if other is None else other.warnings
+    return RunAnswer(
+        run=stiffness.label,
+        frequency_hz=stiffness.frequency_hz,
+        figures=tuple(_figure(one, query.options.above_kpa) for one in found.values),
+        draws=draws.count,
+        covered_ml=weights.covered_ml,
+        covered_share=weights.covered_share,
+        informed_share=found.values[0].informed_share,
+        registration=_registration(run.worlds, found.way),
+        warnings=tuple(dict.fromkeys((*run.warnings, *found.warnings, *of_other))),
+        made=datetime.fromtimestamp(stiffness.made_s, tz=UTC),
+        digests=run.digests,
+        footprint=Footprint(draws.voxels[touched], weights.shares[touched], stiffness.affine_mm),
+        stiffer=() if other is None else tuple(map(_stiffer, found.values, other.values)),
+    )
+
+
+def _asked(run: OpenRun, region: DrawnRegion, query: Query) -> _Asked:
+    """Return the values of a region in one run."""
     way = run.worlds.way_to(region, query.space, query.key, query.given)
     of_patient = patient_warnings(region, run.ingest, way.world, query.key)
     draws, weights = _weighted(run, region, way)
     stiffness, quantities = run.stiffness, query.options.chosen
     medium = medium_of(stiffness.stem, stiffness.inversion, stiffness.frequency_hz, run.draws.density_kg_m3, quantities)
     values = region_values(stiffness, draws, [weights], quantities, medium)
-    informed_share = values[0].informed_share
-    on_map = region_warnings([InformedRegion(weights, informed_share)])
-    touched = weights.shares > 0.0
-    return RunAnswer(
-        run=stiffness.label,
-        frequency_hz=stiffness.frequency_hz,
-        figures=tuple(_figure(one, query.options.above_kpa) for one in values),
-        draws=draws.count,
-        covered_ml=weights.covered_ml,
-        covered_share=weights.covered_share,
-        informed_share=informed_share,
-        registration=_registration(run.worlds, way),
-        warnings=tuple(dict.fromkeys((*run.warnings, *region.warnings, *way.warnings, *of_patient, *on_map))),
-        made=datetime.fromtimestamp(stiffness.made_s, tz=UTC),
-        digests=run.digests,
-        footprint=Footprint(draws.voxels[touched], weights.shares[touched], stiffness.affine_mm),
-    )
+    on_map = region_warnings([InformedRegion(weights, values[0].informed_share)])
+    warnings = (*region.warnings, *way.warnings, *of_patient, *on_map)
+    return _Asked(tuple(values), weights, draws, way, warnings)
 
 
 def _weighted(run: OpenRun, region: DrawnRegion, way: Way) -> tuple[NearDraws | DrawsFile, WeightedRegion]:
@@ -193,6 +221,11 @@ def _weighted(run: OpenRun, region: DrawnRegion, way: Way) -> tuple[NearDraws | 
     touched = weights.shares > 0.0
     if not touched.any():
         raise _outside(region, run, way)
+    if np.count_nonzero(touched) * run.draws.count > MOST_AT_ONCE:
+        # The draws of a large region are read some voxels at a time, so that a question takes bounded memory.
+        shares = np.zeros(len(run.draws.voxels))
+        shares[near] = weights.shares
+        return run.draws, replace(weights, shares=shares)
     return run.draws_of(near[touched]), replace(weights, shares=weights.shares[touched])
 
 
@@ -213,7 +246,7 @@ def _figure(value: RegionValue, above_kpa: float | None) -> QueryFigure:
     above = None
     if above_kpa is not None and quantity.unit == "kPa":
         found = value.above(above_kpa)
-        above = ThresholdProbability(above_kpa, found.value, found.error)
+        above = ThresholdProbability(above_kpa, found.value, found.error, len(value.draws))
     lower, upper = value.summary.interval()
     return QueryFigure(
         quantity=QuantityName(quantity.key, quantity.words, quantity.unit),
@@ -225,6 +258,27 @@ def _figure(value: RegionValue, above_kpa: float | None) -> QueryFigure:
         lower_error=errors.lower,
         upper_error=errors.upper,
         above=above,
+        draws=value.draws,
+    )
+
+
+def _stiffer(value: RegionValue, other: RegionValue) -> StifferFigure:
+    """Return the difference of two values of the same joint draws, and how probably the first is the larger one."""
+    apart = RegionValue(value.region, value.quantity, value.draws - other.draws, value.informed_share)
+    larger = apart.above(0.0)
+    lower, upper = apart.summary.interval()
+    quantity = value.quantity
+    return StifferFigure(
+        quantity=QuantityName(quantity.key, quantity.words, quantity.unit),
+        difference=apart.mean,
+        std=apart.std,
+        lower=lower,
+        upper=upper,
+        lower_error=apart.summary.lower_error,
+        upper_error=apart.summary.upper_error,
+        probability=larger.value,
+        probability_error=larger.error,
+        draws=len(apart.draws),
     )
 
 

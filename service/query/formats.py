@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from palpate.service.query.answer import RESEARCH_USE, Answer, QueryFigure, RunAnswer
+from palpate.service.query.answer import RESEARCH_USE, Answer, QueryFigure, RegionFacts, RunAnswer, StifferFigure
 
 SUFFIX: Final[Mapping[str, str]] = {
     "kPa": "_kpa",
@@ -33,25 +33,41 @@ def as_json(answer: Answer) -> str:
     Args:
         answer: answer to a query.
     """
-    region = answer.region
     told: dict[str, Any] = {
         "subject": answer.subject,
         "session": answer.session,
-        "region": {
-            "kind": region.kind,
-            "name": region.name or None,
-            "number": region.number,
-            "volume_ml": region.volume_ml,
-            "centre_ras_mm": region.centre_mm,
-            "radius_mm": region.radius_mm,
-            "sha256": answer.region_digest,
-        },
+        "region": _region(answer.region, answer.region_digest),
+        **({} if answer.than is None else {"than": _region(answer.than, answer.than_digest)}),
         "results": [_run(one) for one in answer.runs],
         "warnings": [one.as_record() for one in answer.warnings],
         "versions": dict(answer.versions),
         "research_use_only": RESEARCH_USE,
     }
     return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_draws(answer: Answer) -> str:
+    """Return the mean over the region in each joint draw as one JSON object, from which a histogram can be drawn.
+
+    Args:
+        answer: answer to a query.
+    """
+    told = {
+        "subject": answer.subject,
+        "session": answer.session,
+        "results": [
+            {
+                "run": run.run,
+                "frequency_hz": run.frequency_hz,
+                "draws": {
+                    one.quantity.key: {"unit": one.quantity.unit, "values": one.draws.tolist()} for one in run.figures
+                },
+            }
+            for run in answer.runs
+        ],
+        "research_use_only": RESEARCH_USE,
+    }
+    return json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def as_csv(answer: Answer) -> str:
@@ -69,6 +85,18 @@ def as_csv(answer: Answer) -> str:
     return text.getvalue()
 
 
+def _region(region: RegionFacts, digest: str | None) -> dict[str, Any]:
+    return {
+        "kind": region.kind,
+        "name": region.name or None,
+        "number": region.number,
+        "volume_ml": region.volume_ml,
+        "centre_ras_mm": region.centre_mm,
+        "radius_mm": region.radius_mm,
+        "sha256": digest,
+    }
+
+
 def _run(run: RunAnswer) -> dict[str, Any]:
     return {
         "run": run.run,
@@ -79,6 +107,7 @@ def _run(run: RunAnswer) -> dict[str, Any]:
         "informed_share": run.informed_share,
         "registration": {"state": run.registration.state, "uncertainty_mm": run.registration.uncertainty_mm},
         "quantities": {one.quantity.key: _figure(one) for one in run.figures},
+        **({"stiffer": {one.quantity.key: _stiffer(one) for one in run.stiffer}} if run.stiffer else {}),
         "inverted": run.made.isoformat(),
         "input_sha256": dict(run.digests),
         "warnings": [one.as_record() for one in run.warnings],
@@ -96,8 +125,22 @@ def _figure(figure: QueryFigure) -> dict[str, Any]:
         "threshold_kpa": above.threshold_kpa,
         "probability": above.probability,
         "probability_error": above.error,
+        "beyond_draws": above.words or None,
     }
     return {"words": figure.quantity.words, "unit": figure.quantity.unit, **numbers, "above": told}
+
+
+def _stiffer(figure: StifferFigure) -> dict[str, Any]:
+    end = SUFFIX.get(figure.quantity.unit, "")
+    names = ("difference", "std", "lower", "upper", "lower_error", "upper_error")
+    return {
+        "words": f"{figure.quantity.words} of the region less that of the other one",
+        "unit": figure.quantity.unit,
+        **{f"{name}{end}": getattr(figure, name) for name in names},
+        "probability": figure.probability,
+        "probability_error": figure.probability_error,
+        "beyond_draws": figure.words or None,
+    }
 
 
 def _row(answer: Answer, run: RunAnswer, figure: QueryFigure) -> tuple[object, ...]:

@@ -49,21 +49,25 @@ KINDS: Final[Mapping[str, FileKind]] = {
 """Kind of file of each format."""
 
 
-def demand_format(given: str, out: Path | None, scan: Path | None) -> Format:
+def demand_format(given: str, out: Path | None, scan: Path | None, *, compares: bool = False) -> Format:
     """Return the format that a user names.
 
     Args:
         given: name of the format.
         out: file to write; None for the terminal.
         scan: scan whose identity a report takes; None for none.
+        compares: whether two regions are compared.
 
     Raises:
-        InputError: there is no such format, it needs a file, or the scan would have no effect.
+        InputError: there is no such format, it needs a file or holds no comparison, or the scan would have no effect.
     """
     found = next((one for one in FORMATS if one == given.strip().casefold()), None)
     if found is None:
         advice = "Leave --format out for JSON."
         raise InputError("--format", found=repr(given[:40]), expected=f"one of {', '.join(FORMATS)}", advice=advice)
+    if compares and found != "json":
+        advice = "Leave --format out, or --than."
+        raise InputError("--than", found=f"--format {found} beside it", expected="--format json", advice=advice)
     if found == "sr" and out is None:
         advice = "Add for example --out report.dcm."
         raise InputError("--out", found="none", expected="a file for the DICOM report", advice=advice)

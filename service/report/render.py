@@ -40,6 +40,7 @@ def render_page(
     *,
     viewer_data: Mapping[str, Any] | None = None,
     assets: OwnAssets | None = None,
+    connect: str = "data: blob:",
     **content: object,
 ) -> str:
     """Return a page as HTML text: filled-in text is escaped, and a name that is not given is an error.
@@ -48,6 +49,7 @@ def render_page(
         name: name of the page's template.
         viewer_data: scene of the interactive viewer; None for a page without it.
         assets: assets of the page; None where its template is among those of the report.
+        connect: sources that its scripts may ask; the viewer unpacks its images through data: addresses.
         **content: content of the template, beside policy, style, script and version, which all pages share.
     """
     own = assets or OwnAssets(_asset(name))
@@ -57,7 +59,7 @@ def render_page(
     running: list[str] = [] if viewer is None else [viewer.library, viewer.script]
     running += [own.script] * bool(own.script)
     return templates.get_template(name).render(
-        policy=Markup(_content_policy(running)),
+        policy=Markup(_content_policy(running, connect)),
         style=Markup(_asset("page.css") + own.style),
         script=Markup(own.script),
         version=palpate.__version__,
@@ -66,11 +68,12 @@ def render_page(
     )
 
 
-def _content_policy(scripts: Iterable[str]) -> str:
+def _content_policy(scripts: Iterable[str], connect: str) -> str:
     """Return the Content-Security-Policy of the page: only its own scripts, no address outside the file.
 
     Args:
         scripts: texts of all scripts that may run.
+        connect: sources that they may ask.
     """
     digests = (base64.b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii") for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
@@ -80,8 +83,7 @@ def _content_policy(scripts: Iterable[str]) -> str:
             f"script-src {allowed}",
             "style-src 'unsafe-inline'",
             "img-src data: blob:",
-            # The viewer unpacks its images through data: addresses.
-            "connect-src data: blob:",
+            f"connect-src {connect}",
             "base-uri 'none'",
             "form-action 'none'",
         )

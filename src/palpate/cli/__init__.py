@@ -22,6 +22,7 @@ COMMANDS = (
     "regions",
     "change",
     "query",
+    "serve",
     "tumour",
     "calibrate",
     "assimilate",

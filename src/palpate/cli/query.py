@@ -35,6 +35,13 @@ def query(
     above: Annotated[
         float | None, typer.Option(help="Threshold in kPa: answer the probability that the region's mean exceeds it.")
     ] = None,
+    than: Annotated[
+        str | None,
+        typer.Option(
+            help="Second region, X,Y,Z,RADIUS or FILE or FILE#NAME: answer the difference and the probability that the "
+            "first is stiffer, by joint draws (json only)."
+        ),
+    ] = None,
     quantity: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,17 +74,21 @@ def query(
     informed share, how the region came to the elastogram, warnings, versions and digests. JSON and CSV are described in
     docs/query.md. Figures are those of palpate regions. Research use only.
     """
+    from palpate.config.region_choice import split_choice
     from palpate.config.registration import RegistrationSettings
     from palpate.config.section import parse_settings
     from palpate.outputs import claim_file
     from palpate.progress import say
     from palpate.service.query.choice import region_of
+    from palpate.service.query.region_spec import AnyFileSpec, spec_of_text
     from palpate.service.query.writing import KINDS, TEXTS, demand_format
 
     registered = parse_settings(RegistrationSettings, settings)
     spec = region_of(sphere=sphere, files={"mask": mask, "seg": seg, "roi": roi}, name=name)
-    chosen = demand_format(format, out, scan)
+    chosen = demand_format(format, out, scan, compares=than is not None)
+    other = None if than is None else spec_of_text(than)
     inputs = {"session": session, "mask": mask, "seg": seg, "roi": roi, "scan": scan, "key": key}
+    inputs |= {"than": split_choice(other.given)[0] if isinstance(other, AnyFileSpec) else None}
     inputs |= {"registration": registration, "contour_image": contour_image}
     target = None if out is None else claim_file(out, KINDS[chosen], inputs)
     from palpate.imaging.anatomy.foreign_frame import GivenRegistration
@@ -89,7 +100,7 @@ def query(
     options = {} if quantity is None else {"quantities": tuple(quantity)}
     chosen_options = QueryOptions(**options, above_kpa=above, run=run or "", frequency_hz=frequency_hz)
     given = GivenRegistration(registration, contour_image, registered)
-    asked = Query(spec, chosen_options, demand_space(space), key, given)
+    asked = Query(spec, chosen_options, demand_space(space), key, given, other)
     opened = open_session(session)
     answer = ask(opened, asked)
     identity = None

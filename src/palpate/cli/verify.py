@@ -1,4 +1,4 @@
-"""`palpate verify`: finished results against known truth, of one patient or of many."""
+"""`palpate verify`: results against known truth, and whether the service's trail and consents hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ verify = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Compare finished results with a known truth: errors, and coverage of the intervals.",
+    help="Compare results with a known truth (errors, coverage); check the service's audit trail and consents.",
 )
 
 
@@ -176,3 +176,60 @@ def credibility(
     write_credibility(out, found)
     print(credibility_text(found))
     say(f"page {out}, report {out.with_suffix('.json')}")
+
+
+@verify.command()
+def audit(
+    folder: Annotated[Path, typer.Argument(help="Folder of the audit trails of palpate serve.")],
+    heads: Annotated[
+        Path | None, typer.Option(help="Folder of their heads; default: audit-heads beside the folder.")
+    ] = None,
+) -> None:
+    """Check the audit trails of palpate serve: no line was changed, taken out or cut off.
+
+    Each line holds the digest of the line before it, and the head of each trail, kept elsewhere, that of the last one.
+    A line for each trail goes to the terminal. Exit code 2 where one does not hold.
+    """
+    from palpate.errors import InputError
+    from palpate.service.serve.audit_check import check_trails
+
+    found = check_trails(folder, heads or folder.parent / "audit-heads")
+    for one in found:
+        told = "; ".join((*one.faults, *one.notes)) or "whole"
+        print(f"{one.name}: {one.lines} lines, {told}")
+    broken = [one for one in found if one.faults]
+    if broken:
+        raise InputError(
+            folder,
+            found=f"{len(broken)} of {len(found)} audit trails that do not hold",
+            expected="whole trails",
+            advice="Keep the folder as it is, and find out who could write it.",
+        )
+
+
+@verify.command()
+def consent(
+    results: Annotated[Path, typer.Argument(help="Folder of results, with sub-*.")],
+    consents: Annotated[Path, typer.Option(help="Folder of FHIR R4 Consent resources, one JSON file each.")],
+    audit: Annotated[
+        Path | None, typer.Option(help="Folder of the audit trails, for answers that left; default: none.")
+    ] = None,
+) -> None:
+    """List, for each subject, the purposes that are permitted now, and what was derived where one was withdrawn.
+
+    Outputs of steps are listed by folder, answers of palpate serve by day and person. Nothing is deleted.
+    """
+    from palpate.service.serve.consent import PURPOSES, ConsentFolder, withdrawn
+    from palpate.service.serve.derived import derived_of
+    from palpate.service.serve.results import ServedResults
+
+    served, found = ServedResults.of(results), ConsentFolder(consents)
+    for subject in sorted({*served.subjects(), *found.subjects()}):
+        told = [f"{one} {'yes' if found.permits(subject, one) else 'no'}" for one in PURPOSES]
+        print(f"sub-{subject}: {', '.join(told)}")
+    gone = withdrawn(found)
+    for subject in sorted({subject for subject, _, _ in gone}):
+        purposes = ", ".join(purpose for one, purpose, _ in gone if one == subject)
+        print(f"sub-{subject}: no longer permitted: {purposes}; derived so far:")
+        for thing in derived_of(served.root, subject, audit):
+            print(f"  {thing.what}: {thing.where} ({thing.count})")

@@ -1,0 +1,1 @@
+"""Service over finished results: the figures of `palpate query`, `regions` and `change` over HTTP."""
