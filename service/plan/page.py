@@ -97,8 +97,8 @@ def _chart(rows: Sequence[Mapping[str, str]]) -> str:
     kept = [row for row in rows if row["keeps_limits"] == "yes"]
     front = [row for row in rows if row["on_front"] == "yes"]
     front.sort(key=lambda row: float(row["load"]))
-    for some, style in ((kept, {"marker": "o", "ls": "", "ms": 3, "color": QUIET, "label": "keeps the limits"}),):
-        axes.plot([100.0 * float(row["load"]) for row in some], [float(row["time_days"]) for row in some], **style)
+    loads, times = [100.0 * float(row["load"]) for row in kept], [float(row["time_days"]) for row in kept]
+    axes.plot(loads, times, "o", ms=3, color=QUIET, label="keeps the limits")
     xs, ys = [100.0 * float(row["load"]) for row in front], [float(row["time_days"]) for row in front]
     axes.step(xs, ys, where="post", color=COLOURS[1], lw=1.5, label="front")
     axes.plot(xs, ys, "o", color=COLOURS[1], ms=4)

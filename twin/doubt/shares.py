@@ -43,7 +43,7 @@ type _Table = dict[tuple[bool, bool, bool], Values]
 
 CONTOUR: Final = "measured edge"
 """Beginning of the names of the sources of errors of a later contour; the number of the field's centre follows."""
-_SEEN: Final = tuple(product((False, True), repeat=3))
+_SEEN: Final = tuple((front, contour, free) for front, contour, free in product((False, True), repeat=3))
 """Sets of what is applied after growth: error of the front, of the contour, thresholds."""
 
 
@@ -125,7 +125,7 @@ def _followed(calibration: Calibration, laws: Sequence[LawOfGrowth]) -> NDArray[
     """Return the number of the law that each draw follows, by the laws' weights, shape (draws,)."""
     chances = Chances(calibration.settings.seed, tuple(range(len(calibration.draws.xi))))
     ends = np.cumsum([one.weight for one in laws])[:-1]
-    return np.searchsorted(ends, ndtr(chances.normals(FORM, 0)))
+    return np.asarray(np.searchsorted(ends, ndtr(chances.normals(FORM, 0))), dtype=np.int64)
 
 
 def _apart(laws: Sequence[LawOfGrowth], quantity: str, at: int) -> Values:
