@@ -93,6 +93,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ),
     ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder", "anatomy": "folder"}),),
     ("trial",): (Row("folder", {"trial": "file"}),),
+    ("plan",): (Row("folder", {"calibration": "folder", "limits": "file"}),),
     ("causes",): (Row("file", {"history": "file", "graph": "file"}, ("--treatment", "a", "--outcome", "b")),),
     ("prior", "learn"): (Row("file", {"calibrations": "folder"}),),
     ("prior", "pool"): (Row("file", {"priors": "file"}),),

@@ -169,7 +169,7 @@ def test_atlas_belongs_to_the_steps_that_mask_brains() -> None:
     """The atlas is read where a brain is masked or its regions are asked for; the inversion takes the mask as it is."""
     program = Program()
     with_atlas = {one for one in COMMANDS if "palpate.imaging.anatomy.atlas" in program.closure(one)[0]}
-    assert with_atlas == {"ingest", "tumour", "phantom", "regions"}
+    assert with_atlas == {"ingest", "tumour", "phantom", "regions", "serve"}
     assert "palpate.units" in program.closure("invert")[0]
 
 

@@ -19,7 +19,7 @@ from palpate.imaging.files.nifti import write_nifti
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration_file import save_calibration
 from palpate.twin.plan.candidates import Candidate, candidates
-from palpate.twin.plan.choice import Answer, choose
+from palpate.twin.plan.choice import PlanAnswer, choose
 from palpate.twin.plan.organ_dose import OrganDose, relative_at
 from palpate.twin.plan.outcome import Waiting
 from palpate.twin.plan.read import read_limits
@@ -96,9 +96,9 @@ def _choice(gains: Sequence[float], loads: Sequence[float], *, spread: float = 1
 
 def test_a_gain_beyond_chance_is_named_and_one_within_is_nothing_to_gain() -> None:
     """A plan may not sell noise: the second schedule gains 0.5 days, the third 20 days with 400 days of spread."""
-    assert _choice((0.0, 5.0), (0.9, 0.9)).answer is Answer.BETTER
-    assert _choice((0.0, 0.5), (0.9, 0.9)).answer is Answer.NOTHING_TO_GAIN
-    assert _choice((0.0, 20.0), (0.9, 0.9), spread=400.0).answer is Answer.NOTHING_TO_GAIN
+    assert _choice((0.0, 5.0), (0.9, 0.9)).answer is PlanAnswer.BETTER
+    assert _choice((0.0, 0.5), (0.9, 0.9)).answer is PlanAnswer.NOTHING_TO_GAIN
+    assert _choice((0.0, 20.0), (0.9, 0.9), spread=400.0).answer is PlanAnswer.NOTHING_TO_GAIN
 
 
 def test_a_schedule_beyond_the_limits_is_never_named() -> None:
@@ -111,7 +111,7 @@ def test_a_schedule_beyond_the_limits_is_never_named() -> None:
 def test_standard_care_beyond_the_limits_is_not_named() -> None:
     """Limits come first: the best schedule that keeps them is named although it loses days."""
     found = _choice((0.0, -5.0, -9.0), (1.1, 0.9, 0.8))
-    assert (found.answer, found.chosen) == (Answer.WITHIN_LIMITS, 1)
+    assert (found.answer, found.chosen) == (PlanAnswer.WITHIN_LIMITS, 1)
     assert _choice((0.0, -5.0), (1.1, 0.9), identified=False).chosen == 1
 
 
@@ -125,8 +125,8 @@ def test_at_equal_load_a_heavier_schedule_does_not_count() -> None:
 def test_without_alpha_or_out_of_step_standard_care_is_named() -> None:
     """A personal optimum on a parameter that nobody knows, or by a twin that is wrong, would be a guess."""
     unknown, wrong = _choice((0.0, 50.0), (0.9, 0.9), identified=False), _choice((0.0, 50.0), (0.9, 0.9), in_step=False)
-    assert (unknown.answer, unknown.chosen) == (Answer.UNIDENTIFIED, 0)
-    assert (wrong.answer, wrong.chosen) == (Answer.OUT_OF_STEP, 0)
+    assert (unknown.answer, unknown.chosen) == (PlanAnswer.UNIDENTIFIED, 0)
+    assert (wrong.answer, wrong.chosen) == (PlanAnswer.OUT_OF_STEP, 0)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_the_same_plan_is_the_same_bytes(folder: Path, palpate: Command) -> None
 def test_a_plan_without_alpha_says_population(folder: Path) -> None:
     """Gains under a prior are labelled so, and no schedule but standard care is named."""
     found = planned(folder / "unknown", read_limits(_write_limits(folder)), folder)
-    assert found.choice.answer is Answer.UNIDENTIFIED
+    assert found.choice.answer is PlanAnswer.UNIDENTIFIED
 
 
 def test_a_scan_that_was_not_as_predicted_forbids_a_plan(folder: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_scan_that_was_not_as_predicted_forbids_a_plan(folder: Path) -> None:
         found = planned(folder / "calibration", read_limits(_write_limits(folder)), folder)
     finally:
         (folder / "calibration" / "calibration.json").write_text(sound)
-    assert found.choice.answer is Answer.OUT_OF_STEP
+    assert found.choice.answer is PlanAnswer.OUT_OF_STEP
     assert found.reasons == ("The regions lie elsewhere.",)
 
 

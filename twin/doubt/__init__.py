@@ -1,1 +1,1 @@
-"""Where the doubt of a forecast comes from: shares of its variance by source."""
+"""Shares of a forecast's variance by source of its doubt."""

@@ -53,7 +53,7 @@ _STREAMS: Final = {"enhancing_ml": ENHANCING_VOLUME, "visible_ml": FLAIR_VOLUME}
 
 @dataclass(frozen=True, slots=True)
 class LawOfGrowth:
-    """What one law makes of a tumour.
+    """Forecast of a tumour by one law of growth, and the law's weight.
 
     Attributes:
         name: "logistic" or "gompertz".

@@ -1,4 +1,4 @@
-"""What a plan answers: which schedule, by how much, how sure, or why none.
+"""Answer of a plan: the schedule that is named, or the reason why none is.
 
 A schedule is better than standard care where it keeps the limits and its paired gain in time is more than chance and
 more than MEANINGFUL_DAYS. Where the images do not tell alpha, or the twin is out of step with the patient, there is no
@@ -28,7 +28,7 @@ MEANINGFUL_DAYS: Final = 1.0
 _TWO_ERRORS: Final = 2.0
 
 
-class Answer(StrEnum):
+class PlanAnswer(StrEnum):
     """Kind of the answer."""
 
     BETTER = "a schedule is better than standard care"
@@ -76,7 +76,7 @@ class Choice:
         standard_keeps: whether standard care itself keeps the limits.
     """
 
-    answer: Answer
+    answer: PlanAnswer
     chosen: int
     personal: int
     one_size: int
@@ -118,15 +118,15 @@ def choose(schedules: Sequence[Candidate], times: Waiting, chance: float, *, ide
     known = float(times.patient[keeps].max(axis=0).mean() - patient[personal])
     usual = schedules[0].holds(chance)
     if not in_step:
-        answer, chosen = Answer.OUT_OF_STEP, 0
+        answer, chosen = PlanAnswer.OUT_OF_STEP, 0
     elif not identified:
-        answer, chosen = Answer.UNIDENTIFIED, 0 if usual else one_size
+        answer, chosen = PlanAnswer.UNIDENTIFIED, 0 if usual else one_size
     elif not usual:
-        answer, chosen = Answer.WITHIN_LIMITS, personal
+        answer, chosen = PlanAnswer.WITHIN_LIMITS, personal
     elif gain(times.patient, personal).real:
-        answer, chosen = Answer.BETTER, personal
+        answer, chosen = PlanAnswer.BETTER, personal
     else:
-        answer, chosen = Answer.NOTHING_TO_GAIN, 0
+        answer, chosen = PlanAnswer.NOTHING_TO_GAIN, 0
     return Choice(answer, chosen, personal, one_size, equal, _front(keeps, patient, schedules), known, usual)
 
 

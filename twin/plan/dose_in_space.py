@@ -1,4 +1,4 @@
-"""Relative dose of a plan in space: of the tumour by radius, and of each organ's hottest volume."""
+"""Relative dose of a plan in space, for the tumour by radius and for the hottest volume of each organ."""
 
 from __future__ import annotations
 

@@ -20,14 +20,14 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.twin.plan.candidates import Candidate
-from palpate.twin.plan.choice import Answer, Choice, gain
+from palpate.twin.plan.choice import Choice, PlanAnswer, gain
 from palpate.twin.plan.organ_dose import OrganDose
 from palpate.twin.plan.outcome import Waiting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanResult:
-    """What a plan found.
+    """Schedules of a plan, their times and the answer.
 
     Attributes:
         subject: label of the patient.
@@ -60,7 +60,7 @@ def write_plan(folder: Path, found: PlanResult) -> None:
 
     Args:
         folder: folder to fill.
-        found: what the plan found.
+        found: schedules, times and answer of the plan.
     """
     record = plan_record(found)
     for warning in _warnings(found):
@@ -73,7 +73,7 @@ def plan_record(found: PlanResult) -> dict[str, object]:
     """Return the content of plan.json.
 
     Args:
-        found: what the plan found.
+        found: schedules, times and answer of the plan.
     """
     choice = found.choice
     named = {
@@ -83,7 +83,7 @@ def plan_record(found: PlanResult) -> dict[str, object]:
         "one_size": choice.one_size,
         "equal_load": choice.equal_load,
     }
-    if choice.answer in (Answer.UNIDENTIFIED, Answer.OUT_OF_STEP):
+    if choice.answer in (PlanAnswer.UNIDENTIFIED, PlanAnswer.OUT_OF_STEP):
         del named["personal"], named["equal_load"]
     return {
         "subject": found.subject,
@@ -115,7 +115,7 @@ def plan_record(found: PlanResult) -> dict[str, object]:
 
 def _basis(found: PlanResult) -> str:
     answer = found.choice.answer
-    return "population, not this patient" if answer is Answer.UNIDENTIFIED else "this patient's draws"
+    return "population, not this patient" if answer is PlanAnswer.UNIDENTIFIED else "this patient's draws"
 
 
 def _row(found: PlanResult, at: int) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _cell(value: object) -> str:
 
 def _warnings(found: PlanResult) -> list[QualityWarning]:
     choice, said = found.choice, []
-    if choice.answer is Answer.OUT_OF_STEP:
+    if choice.answer is PlanAnswer.OUT_OF_STEP:
         said.append(
             QualityWarning(
                 "plan-out-of-step",
@@ -174,7 +174,7 @@ def _warnings(found: PlanResult) -> list[QualityWarning]:
                 "Correct dates, images or treatments, calibrate again, and plan then.",
             )
         )
-    if choice.answer is Answer.UNIDENTIFIED:
+    if choice.answer is PlanAnswer.UNIDENTIFIED:
         said.append(
             QualityWarning(
                 "plan-alpha-unidentified",

@@ -26,9 +26,10 @@ def plan(
     from palpate.outputs import claim_folder
     from palpate.twin.plan.read import limit_files, read_limits
 
+    inputs = {"calibration": calibration, "limits": limits}
+    claim_folder(out, "plan", inputs)
     chosen = read_limits(limits)
-    inputs = {"calibration": calibration, "limits": limits} | limit_files(chosen, limits)
-    target = claim_folder(out, "plan", inputs)
+    target = claim_folder(out, "plan", inputs | limit_files(chosen, limits))
     from palpate.progress import say
     from palpate.service.plan.page import plan_page
     from palpate.twin.plan.run import planned
