@@ -188,8 +188,9 @@ def demand_own_data(path: Path, file: h5py.File, name: str) -> None:
         KeyError: there is no such array.
     """
     link, stored = file.get(name, getlink=True), file[name]
-    own = isinstance(link, h5py.HardLink) and isinstance(stored, h5py.Dataset) and not stored.is_virtual
-    if not own or stored.id.get_create_plist().get_external_count():
+    array = isinstance(stored, h5py.Dataset)  # anything else holds no numbers, which the reader says
+    elsewhere = array and (stored.is_virtual or stored.id.get_create_plist().get_external_count() > 0)
+    if elsewhere or not isinstance(link, h5py.HardLink):
         raise InputError(
             path,
             found=f"{name} whose numbers lie in another file",

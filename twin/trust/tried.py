@@ -26,9 +26,9 @@ _ROUNDING: Final = 0.02
 """Share of a range's ends by which a value may lie beyond: doses and volumes are stored with some rounding."""
 _AT_LEAST: Final = ("scans",)
 """Facts of which more than was tried is not outside: further scans add data and change nothing else."""
-_AT_MOST: Final = ("horizon_days", "fraction_gy")
-"""Facts of which less than was tried is not outside: a nearer day is passed on the way to a further one, and at the
-edge of every dose there is less of it."""
+_AT_MOST: Final = ("horizon_days", "fraction_gy", "voxel_mm")
+"""Facts of which less than was tried is not outside: a nearer day is passed on the way to a further one, at the edge of
+every dose there is less of it, and finer images are averaged over the lattice's voxels."""
 
 
 @dataclass(frozen=True, slots=True)
