@@ -43,8 +43,8 @@ demo: $(READY) $(PATIENT)/sessions.tsv
 	@printf '  DICOM           %s\n' $(RESULTS)/$(SESSION)/dicom
 	@printf '  the true maps   %s\n' $(PATIENT)/$(SESSION)/truth
 	@printf '  tumour forecast %s\n' $(RESULTS)/sub-02/twin/outlook.html
-	@printf '\nOne question, %s:\n' 'palpate query $(RESULTS)/$(SESSION) --sphere=-16,-10,27,8 --above 3.2 --format csv'
-	@$(BIN)/palpate query $(RESULTS)/$(SESSION) --sphere=-16,-10,27,8 --above 3.2 --quantity storage_modulus --format csv
+	@printf '\nOne question, %s:\n' 'palpate query $(RESULTS)/$(SESSION) --sphere=-33,-16,30,6 --above 3.2 --format csv'
+	@$(BIN)/palpate query $(RESULTS)/$(SESSION) --sphere=-33,-16,30,6 --above 3.2 --quantity storage_modulus --format csv
 	@printf 'The same over HTTP, with a page, at http://127.0.0.1:8000 once this runs: %s\n' '$(BIN)/palpate serve $(RESULTS)'
 
 $(PATIENT)/sessions.tsv: demo/.phantom | $(READY)
