@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +13,12 @@ from palpate.output_kinds import FileKind, json_kind, page_kind
 from palpate.outputs import OutputFile, claim_file
 from palpate.provenance import versions
 from palpate.service.calibration import LEVELS, CalibrationScores
+from palpate.service.report.figures_table import FiguresTable
 from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
 from palpate.service.report.render import render_page
 
 _SHOWN = ("voxels", "regions of 10 mm", "regions of 16 mm")
 """Kinds whose rank histograms are drawn."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 PAGE: Final = FileKind(
@@ -123,7 +116,7 @@ def _share(share: float, error: float) -> str:
     return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
 
 
-def _tables(found: CalibrationScores) -> list[_Table]:
+def _tables(found: CalibrationScores) -> list[FiguresTable]:
     tables = []
     for modulus in MODULI:
         head = ("", "count", "ECE", "90 %, resampled", *(f"{level:.0%}" for level in LEVELS))
@@ -137,10 +130,10 @@ def _tables(found: CalibrationScores) -> list[_Table]:
             )
             for kind, ranks in found.ranks[modulus].items()
         )
-        tables.append(_Table(f"{NAMES[modulus]}: coverage of credible intervals, ± standard error", head, rows))
+        tables.append(FiguresTable(f"{NAMES[modulus]}: coverage of credible intervals, ± standard error", head, rows))
     sharp = found.sharpness
     tables.append(
-        _Table(
+        FiguresTable(
             "Sharpness over voxels",
             ("", "width of 95 %", "CRPS, kPa", "direct", "prior alone"),
             tuple(

@@ -15,6 +15,7 @@ from palpate.service.credibility.evidence import EvidenceRecord
 from palpate.service.credibility.plan import LAWS, UNCERTAINTY
 from palpate.service.credibility.report import CredibilityReport
 from palpate.service.credibility.study_records import SubjectEvidence
+from palpate.service.report.figures_table import FiguresTable
 from palpate.service.report.render import render_page
 from palpate.twin.trust.tried import tried_ranges, validated
 
@@ -35,18 +36,11 @@ _RANGE_HEAD: Final = ("fact", "tried", "record", "of")
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _RecordPart:
     name: str
     summary: str
     published: str
-    table: _Table | None
+    table: FiguresTable | None
     notes: tuple[str, ...]
 
 
@@ -120,7 +114,7 @@ def render(report: CredibilityReport) -> str:
         "credibility.html",
         headline=headline(report),
         context=report.context,
-        missed=_Table(
+        missed=FiguresTable(
             "Goals that were missed",
             ("record", "quantity", "goal", "measured", "verdict", "published"),
             tuple(one.cells() for one in report.missed),
@@ -130,7 +124,7 @@ def render(report: CredibilityReport) -> str:
             (one.plan.title, one.plan.about, [_part(record) for record in one.records]) for one in report.sections
         ],
         laws=[f"{law} ({path})" for path, law in LAWS.items()],
-        uncertainty=_Table("Sources of uncertainty", ("source", "carried"), UNCERTAINTY),
+        uncertainty=FiguresTable("Sources of uncertainty", ("source", "carried"), UNCERTAINTY),
         domain=_ranges(),
         treatments=", ".join(validated()["treatments"]),
         not_recorded=", ".join(validated()["not_recorded"]),
@@ -162,20 +156,22 @@ def _part(record: EvidenceRecord) -> _RecordPart:
     )
     head = ("quantity", "measured", "published", "others", "goal", "")
     notes = tuple(note for note in facts.notes if not note.startswith("docs/pictures/"))
-    return _RecordPart(record.name, summary, facts.published, _Table(f"Figures of {record.name}", head, rows), notes)
+    return _RecordPart(
+        record.name, summary, facts.published, FiguresTable(f"Figures of {record.name}", head, rows), notes
+    )
 
 
-def _ranges() -> _Table:
+def _ranges() -> FiguresTable:
     rows = []
     for name, about in validated()["numbers"].items():
         unit = f" {about['unit']}" if about["unit"] else ""
         for one in tried_ranges(name):
             span = f"{one.low:.3g}" if one.low == one.high else f"{one.low:.3g} to {one.high:.3g}"
             rows.append((about["words"], f"{span}{unit}", one.record, one.part or "whole forecasts"))
-    return _Table("Ranges over which the twin was tried", _RANGE_HEAD, tuple(rows))
+    return FiguresTable("Ranges over which the twin was tried", _RANGE_HEAD, tuple(rows))
 
 
-def _study(subjects: tuple[SubjectEvidence, ...]) -> _Table:
+def _study(subjects: tuple[SubjectEvidence, ...]) -> FiguresTable:
     rows = tuple(
         (
             one.label,
@@ -190,7 +186,7 @@ def _study(subjects: tuple[SubjectEvidence, ...]) -> _Table:
         for one in subjects
     )
     head = ("", "kind", "fit", "misfit a datum", "innovations", "dates", "domain", "warnings")
-    return _Table("Records of this study", head, rows)
+    return FiguresTable("Records of this study", head, rows)
 
 
 def _warned(subjects: tuple[SubjectEvidence, ...]) -> list[tuple[str, list[str]]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from palpate.service.forecast_report.twin_results import TwinResults, read_twin_
 from palpate.service.forecast_report.viewer import centre_mm, frame_title, viewer_data
 from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, digits, sentence, with_bounds
 from palpate.service.report.answers import place_words
+from palpate.service.report.figures_table import FiguresTable
 from palpate.service.report.panels import Picture
 from palpate.service.report.render import render_page
 from palpate.twin.basis import BASIS_CODES, Basis
@@ -44,13 +44,6 @@ _WORDS: Final[Mapping[str, str]] = {
 
 PAGE: Final = FileKind("outlook", "forecast report", (".html",), page_kind("outlook", "Tumour of "))
 """Kind of the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def write_forecast_report(
@@ -239,7 +232,7 @@ def _assumed(results: TwinResults) -> str:
     )
 
 
-def _forecast_tables(results: TwinResults) -> list[_Table]:
+def _forecast_tables(results: TwinResults) -> list[FiguresTable]:
     """Return volumes, and displacements where there are any."""
     truth = "median and credible intervals, if the model's assumptions hold"
     tables = [_intervals(results, NAMES, "mL", f"{_marked(results)}Forecast of volumes: {truth}.")]
@@ -250,17 +243,17 @@ def _forecast_tables(results: TwinResults) -> list[_Table]:
     return tables
 
 
-def _intervals(results: TwinResults, names: Mapping[str, str], unit: str, caption: str) -> _Table:
+def _intervals(results: TwinResults, names: Mapping[str, str], unit: str, caption: str) -> FiguresTable:
     rows = []
     for row in results.forecast["forecast"]:
         for name, words in names.items():
             ends = tuple(" to ".join(map(digits, row[name][level])) for level in _LEVELS)
             rows.append((f"{row['day']:g}", words, digits(row[name]["median"]), *ends))
     head = ("day", f"quantity, {unit}", "median", *(f"{level} %" for level in _LEVELS))
-    return _Table(caption, head, tuple(rows))
+    return FiguresTable(caption, head, tuple(rows))
 
 
-def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:
+def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> FiguresTable:
     rows = []
     for one in parameters:
         name = str(one["name"])
@@ -271,23 +264,23 @@ def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:
         rows.append((words, before, after, "" if one["identified"] else "unidentified"))
     head = ("parameter", "prior", "posterior", "")
     caption = "Parameters: median (95 % bounds). A parameter is unidentified if the images add little to its prior."
-    return _Table(caption, head, tuple(rows))
+    return FiguresTable(caption, head, tuple(rows))
 
 
-def _past_table(told: Mapping[str, Any]) -> _Table:
+def _past_table(told: Mapping[str, Any]) -> FiguresTable:
     rows = []
     for seen, model in zip(told["observed"], told["fitted"], strict=True):
         for name, words in NAMES.items():
             value = "not measured" if seen[name] is None else digits(seen[name])
             rows.append((f"{seen['day']:g}", words, value, with_bounds(model[name]["median"], *model[name]["95"])))
     head = ("day", "quantity, mL", "scan", "model (95 %), without front model error")
-    return _Table("Past: values of the scans and of the calibrated model", head, tuple(rows))
+    return FiguresTable("Past: values of the scans and of the calibrated model", head, tuple(rows))
 
 
-def _innovation_tables(results: TwinResults) -> list[_Table]:
+def _innovation_tables(results: TwinResults) -> list[FiguresTable]:
     """Return each scan's numbers beside their prediction, where the calibration tells them."""
     rows = innovation_rows(results)
-    return [_Table(CAPTION, HEAD, rows)] if rows else []
+    return [FiguresTable(CAPTION, HEAD, rows)] if rows else []
 
 
 def _went(told: Mapping[str, Any]) -> str:

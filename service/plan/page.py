@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from palpate.quality_warning import recorded_warnings
+from palpate.service.report.figures_table import FiguresTable
 from palpate.service.report.pictures import INK, QUIET
 from palpate.service.report.plots import chart, svg_data
 from palpate.service.report.render import render_page
@@ -16,7 +17,6 @@ from palpate.service.trial.figures import COLOURS
 
 _ROLES: Final[Mapping[str, str]] = {
     "standard": "standard care",
-    "chosen": "named by the plan",
     "personal": "best for this patient",
     "one_size": "best for the population",
     "equal_load": "best at no more load",
@@ -38,13 +38,13 @@ def plan_page(folder: Path) -> str:
         record=record,
         warnings=[str(one) for one in recorded_warnings(record)],
         front=_chart(rows),
-        named=[_named(role, row) for role, row in record["named"].items() if role != "chosen"],
-        organs=[_organ(one) for one in record["organs"]],
+        named=_named(record),
+        organs=_organs(record),
     )
 
 
 def _headline(record: Mapping[str, Any]) -> str:
-    """Return the answer in one sentence: which, by how much, how sure, or why not."""
+    """Return the answer in one sentence, with the gain and its interval where a schedule is named."""
     chosen, standard = record["named"]["chosen"], record["named"]["standard"]
     until = record["limits"]["until_day"]
     if not record["standard_keeps_limits"]:
@@ -64,31 +64,50 @@ def _headline(record: Mapping[str, Any]) -> str:
     return f"{answer[:1].upper()}{answer[1:]}. Standard care is {standard['schedule']}."
 
 
-def _named(role: str, row: Mapping[str, Any]) -> dict[str, str]:
+def _named(record: Mapping[str, Any]) -> FiguresTable:
+    """Return the table of the schedules that are named."""
+    caption = (
+        "Schedules that are named. Gain: days until the event beyond those of standard care, mean, 95 % interval over "
+        "draws and error of the mean; no more load is that of organs under standard care"
+    )
+    head = ("schedule", "fractions x Gy", "total, Gy", "gain, days", "gain of the population, days", "organs")
+    named = record["named"]
+    rows = tuple(_schedule(words, named[role]) for role, words in _ROLES.items() if role in named)
+    return FiguresTable(caption, head, rows)
+
+
+def _schedule(role: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     own = row["gain_days"]
-    return {
-        "role": _ROLES[role],
-        "schedule": row["schedule"],
-        "total": f"{row['total_gy']:g}",
-        "gain": f"{own['mean']:.1f} ({own['lower']:.1f} to {own['upper']:.1f}) ± {own['error']:.1f}",
-        "population": f"{row['population_gain_days']['mean']:.1f}",
-        "load": f"{100.0 * row['load']:.0f} % of {row['binding_organ']}'s limit"
+    return (
+        role,
+        row["schedule"],
+        f"{row['total_gy']:g}",
+        f"{own['mean']:.1f} ({own['lower']:.1f} to {own['upper']:.1f}) ± {own['error']:.1f}",
+        f"{row['population_gain_days']['mean']:.1f}",
+        f"{100.0 * row['load']:.0f} % of {row['binding_organ']}'s limit"
         if row["keeps_limits"]
         else f"{row['binding_organ']}: kept with probability {row['chance']:.2f}",
-    }
+    )
 
 
-def _organ(one: Mapping[str, Any]) -> dict[str, str]:
+def _organs(record: Mapping[str, Any]) -> FiguresTable:
+    """Return the table of the organs."""
+    head = ("organ", "part of the prescription", "limit", "volume, mL")
+    rows = tuple(_organ(one) for one in record["organs"])
+    return FiguresTable("Relative dose that all but the hottest volume stay below", head, rows)
+
+
+def _organ(one: Mapping[str, Any]) -> tuple[str, ...]:
     limit = one["limit"]
     kind, value = ("BED", limit["bed_gy"]) if limit["bed_gy"] is not None else ("EQD2", limit["eqd2_gy"])
     ratio = limit["alpha_beta_gy"]
     said = f"{ratio:g}" if isinstance(ratio, float | int) else f"about {ratio['median']:g}"
-    return {
-        "name": str(one["organ"]),
-        "relative": f"{100.0 * one['relative_dose']:.0f} %",
-        "limit": f"{kind} {value:g} Gy, alpha / beta {said} Gy, but for {limit['volume_ml']:g} mL",
-        "volume": f"{one['volume_ml']:.1f}",
-    }
+    return (
+        str(one["organ"]),
+        f"{100.0 * one['relative_dose']:.0f} %",
+        f"{kind} {value:g} Gy, alpha / beta {said} Gy, but for {limit['volume_ml']:g} mL",
+        f"{one['volume_ml']:.1f}",
+    )
 
 
 def _chart(rows: Sequence[Mapping[str, str]]) -> str:

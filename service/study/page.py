@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from palpate.progress import duration_text
+from palpate.service.report.figures_table import FiguresTable
 from palpate.service.report.render import OwnAssets, render_page
 from palpate.service.study.stages import SESSION_STAGES, TUMOUR_STAGES
 from palpate.service.study.states import StageState, StageStatus, StudyProgress, StudyUnit
@@ -29,21 +30,6 @@ _KINDS: Final = {
     StageState.UNASKED: "quiet",
 }
 """Classes of cells by their state."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyTable:
-    """Table of figures.
-
-    Attributes:
-        caption: caption.
-        head: heads of the columns.
-        rows: texts of the cells.
-    """
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +194,7 @@ def _left_words(left: TimeLeft) -> str:
     )
 
 
-def _overview(progress: StudyProgress) -> StudyTable:
+def _overview(progress: StudyProgress) -> FiguresTable:
     counts: dict[str, Counter[StageState]] = {}
     for unit in progress.units:
         for one in unit.stages:
@@ -222,7 +208,7 @@ def _overview(progress: StudyProgress) -> StudyTable:
         for name, states in counts.items()
         if set(states) != {StageState.UNASKED}
     )
-    return StudyTable("Steps of all sessions", ("step", "done", "running", "failed", "not begun"), rows)
+    return FiguresTable("Steps of all sessions", ("step", "done", "running", "failed", "not begun"), rows)
 
 
 def _some(links: Sequence[PlaceLink]) -> SomePlaces:
@@ -289,7 +275,7 @@ _CELLS: Final = {
 """Cells by their state."""
 
 
-def _usage_table(usage: Sequence[StageUsage]) -> StudyTable:
+def _usage_table(usage: Sequence[StageUsage]) -> FiguresTable:
     pairs = [words for what in ("memory", "time", "cores") for words in (f"{what} used", f"{what} requested")]
     head = ("step", "records", "ranks", *pairs, "CPU time")
     rows = tuple(
@@ -304,7 +290,7 @@ def _usage_table(usage: Sequence[StageUsage]) -> StudyTable:
         )
         for one in usage
     )
-    return StudyTable("Requested against used, by step", head, rows)
+    return FiguresTable("Requested against used, by step", head, rows)
 
 
 def _amount_cells(amount: Amount, words: Callable[[float], str]) -> tuple[str, str]:

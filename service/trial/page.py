@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from palpate.quality_warning import recorded_warnings
+from palpate.service.report.figures_table import FiguresTable
 from palpate.service.report.render import render_page
 from palpate.service.trial.figures import effect_chart, group_rows, survival_chart
 
@@ -20,13 +20,6 @@ _OUTCOMES: Final[Mapping[str, str]] = {
 }
 _AT_RISK: Final = 6
 """Number of days for which the page states how many are at risk."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def trial_page(folder: Path) -> str:
@@ -90,7 +83,7 @@ def _figures(one: Mapping[str, float], digits: int = 1, middle: str = "mean") ->
     return f"{one[middle]:.{digits}f} ({one['lower']:.{digits}f} to {one['upper']:.{digits}f})"
 
 
-def _arms(record: Mapping[str, Any]) -> _Table:
+def _arms(record: Mapping[str, Any]) -> FiguresTable:
     volume = record["volume"]
     head = ("arm", "fractions, Gy", "drug doses", "progressed, %", "days without an event", _words(volume))
     rows = tuple(
@@ -104,7 +97,7 @@ def _arms(record: Mapping[str, Any]) -> _Table:
         )
         for one in record["arms"]
     )
-    return _Table("Each arm, with 95 % intervals; the volume is the median over patients", head, rows)
+    return FiguresTable("Each arm, with 95 % intervals; the volume is the median over patients", head, rows)
 
 
 def _words(volume: str) -> str:
@@ -113,15 +106,15 @@ def _words(volume: str) -> str:
     return f"{name}, ml, day {day}"
 
 
-def _at_risk(curves: Mapping[str, Sequence[Mapping[str, str]]]) -> _Table:
+def _at_risk(curves: Mapping[str, Sequence[Mapping[str, str]]]) -> FiguresTable:
     every = next(iter(curves.values()))
     chosen = sorted({round(at * (len(every) - 1) / (_AT_RISK - 1)) for at in range(_AT_RISK)})
     head = ("arm", *(f"day {float(every[at]['day']):g}" for at in chosen))
     rows = tuple((arm, *(rows[at]["at_risk"] for at in chosen)) for arm, rows in curves.items())
-    return _Table("Patients at risk", head, rows)
+    return FiguresTable("Patients at risk", head, rows)
 
 
-def _effects(record: Mapping[str, Any]) -> _Table:
+def _effects(record: Mapping[str, Any]) -> FiguresTable:
     head = ("arm − against", "outcome", "estimate (95 % interval)", "standard error", "pairing narrows the variance")
     rows = tuple(
         (
@@ -133,7 +126,7 @@ def _effects(record: Mapping[str, Any]) -> _Table:
         )
         for one in record["effects"]
     )
-    return _Table("Effects, paired by patient", head, rows)
+    return FiguresTable("Effects, paired by patient", head, rows)
 
 
 def _groups(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,26 +66,13 @@ def test_a_sphere_is_typed_and_answered(
     browser.picture(tmp_path / f"page-{width}.png", whole=True)
 
 
-_BOX = "(({x, y, width, height}) => [x, y, width, height])(document.getElementById('slice').getBoundingClientRect())"
-
-
-def _settled_box(browser: Browser) -> list[float]:
-    """Place of the slice once the page stands still: pictures that arrive later move what is below them."""
-    before: list[float] = []
-    for _ in range(50):
-        found = list(browser.evaluate(_BOX))
-        if found == before:
-            return found
-        before = found
-        time.sleep(0.3)
-    raise AssertionError("the page does not come to rest")
-
-
 def test_a_click_into_the_slice_asks_there(browser: Browser, address: str) -> None:
     """The middle of the picture is the middle of the slice, in the world of the elastogram."""
     _open(browser, address, 1440)
     browser.evaluate("window.palpateAnswer = undefined; document.getElementById('slice').scrollIntoView()")
-    box = _settled_box(browser)
+    box = browser.evaluate(
+        "(({x, y, width, height}) => [x, y, width, height])(document.getElementById('slice').getBoundingClientRect())"
+    )
     browser.click(box[0] + box[2] / 2, box[1] + box[3] / 2)
     browser.wait_for(ANSWERED, 60.0)
     region = browser.evaluate("window.palpateAnswer.region")
