@@ -176,8 +176,8 @@
   const openSession = async () => {
     state.slice = null;
     if (!by("session").value) return;
-    await showSlice(0);
-    await showSlice(Math.floor(state.slice.shape[2] / 2));
+    const { shape } = await get(`${place()}/slices/0`, { run: state.run });
+    await showSlice(Math.floor(shape[2] / 2));
   };
 
   const openSubject = async () => {
