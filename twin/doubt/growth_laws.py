@@ -22,6 +22,8 @@ from scipy.special import logsumexp
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.twin.assimilation.belief import weighted_moments
+from palpate.twin.assimilation.sequential import largest_power
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.products.figures import observed
 from palpate.twin.rungs.build import small_rungs
@@ -107,11 +109,10 @@ def _weighted(model: LogisticModel, history: TumourHistory, days: Sequence[float
         log_likelihood = run.past(w[:, unknown:])
         log_proposal = -0.5 * (z**2).sum(axis=1) - np.log(np.diag(half)).sum()
         log_weights = log_likelihood - 0.5 * (w**2).sum(axis=1) - log_proposal
-        power = _power(log_weights)
-        tempered = np.exp(power * log_weights - logsumexp(power * log_weights))
-        mean = tempered @ w
-        around = w - mean
-        half = np.linalg.cholesky(_WIDER * (around.T * tempered) @ around + _LEAST * np.eye(size))
+        power = largest_power(np.zeros(DRAWS), log_weights, _KEPT)
+        tempered = power * log_weights
+        mean, covariance = weighted_moments(w, tempered - logsumexp(tempered))
+        half = np.linalg.cholesky(_WIDER * covariance + _LEAST * np.eye(size))
         if effective(log_weights) > _ENOUGH:
             break
     weights = np.exp(log_weights - logsumexp(log_weights))
@@ -121,17 +122,6 @@ def _weighted(model: LogisticModel, history: TumourHistory, days: Sequence[float
         {name: values @ weights for name, values in ahead.items()},
         effective(log_weights) * DRAWS,
     )
-
-
-def _power(log_weights: Values) -> float:
-    """Return the largest power of the weights, up to one, that leaves a share of _KEPT of the draws."""
-    low, high = 0.0, 1.0
-    if effective(log_weights) >= _KEPT:
-        return 1.0
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if effective(middle * log_weights) >= _KEPT else (low, middle)
-    return low
 
 
 class _Run:

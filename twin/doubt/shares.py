@@ -7,7 +7,7 @@ quantity: with its weight a draw follows the logistic law or Gompertz's (twin.do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -92,7 +92,8 @@ def variance_shares(calibration: Calibration, days: Sequence[float], comm: MPI.C
     growth = sources_of(calibration)
     laws = laws_of_growth(calibration.history, calibration.settings, days)
     followed = _followed(calibration, laws)
-    grown = {free: _grown(calibration, free, days, comm) for free in subsets(growth)}
+    whole, seen = Future(calibration, days[-1], comm), _Seen(calibration)
+    grown = {free: _grown(seen, whole, free, days, comm) for free in subsets(growth)}
     found = []
     for at, day in enumerate(days):
         for quantity in QUANTITIES:
@@ -150,19 +151,17 @@ def _shared(
 
 
 def _grown(
-    calibration: Calibration, free: frozenset[str], days: Sequence[float], comm: MPI.Comm
+    seen: _Seen, whole: Future, free: frozenset[str], days: Sequence[float], comm: MPI.Comm
 ) -> list[dict[str, _Table]]:
     """Return the quantities on each day where some sources of growth are free, for all that is applied after growth."""
-    future = Future(with_sources(calibration, free), days[-1], comm, drifting=DRIFT_TO_COME in free)
-    seen = _Seen(calibration, future, days)
-    count = len(calibration.draws.xi)
-    if not free:
-        (alone,) = future_states(future, (0,), days)
-        rows = [seen.quantities(number, alone) for number in dealt(range(count), comm)]
-    else:
-        own = dealt(range(count), comm)
-        every_state = zip(own, future_states(future, own, days), strict=True)
-        rows = [seen.quantities(number, states) for number, states in every_state]
+    fixed = with_sources(seen.calibration, free)
+    future = whole.of_other_draws(fixed, drifting=DRIFT_TO_COME in free)
+    fronts = future.front_errors_mm(days)
+    alone = None if free else list(future.advanced(0, days))
+    rows = [
+        seen.quantities(number, alone or list(future.advanced(number, days)), fronts)
+        for number in dealt(range(len(fixed.draws.xi)), comm)
+    ]
     found = np.array(dealt_back(rows, comm))  # (draws, days, quantities, sets of what is seen)
     return [
         {
@@ -173,29 +172,16 @@ def _grown(
     ]
 
 
-def future_states(future: Future, numbers: Sequence[int], days: Sequence[float]) -> Iterator[list[Values]]:
-    """Yield the densities of each draw on each day, without the error of the front.
-
-    Args:
-        future: model after the last scan.
-        numbers: numbers of the draws.
-        days: days after the last scan, ascending.
-    """
-    for number in numbers:
-        yield list(future.advanced(number, days))
-
-
 class _Seen:
     """What images show of a draw's densities, with and without each error."""
 
-    def __init__(self, calibration: Calibration, future: Future, days: Sequence[float]) -> None:
+    def __init__(self, calibration: Calibration) -> None:
         history, drawn = calibration.history, calibration.draws
-        self._history = history
+        self.calibration, self._history = calibration, history
         self._phi = calibration.field.at(np.argwhere(history.tissue) * history.edges_mm)
         self._nearest_mm = nearest_in(history.tissue, history.edges_mm)
         self._nearest = nearest_in(history.tissue)
         self._voxel_ml = float(np.prod(history.edges_mm)) * 1e-3
-        self._by_model_mm, self._by_voxels_mm = future.front_errors_mm(days)
         chances = Chances(calibration.settings.seed, tuple(range(len(drawn.xi))))
         self._contour_mm = calibration.settings.contour_std_mm * np.stack(
             [chances.normals(f"{CONTOUR} {centre}", 0) for centre in range(self._phi.shape[1])], axis=1
@@ -205,13 +191,20 @@ class _Seen:
             [[thresholds_of(calibration, kind, free=free) for kind in kinds] for free in (False, True)]
         )
 
-    def quantities(self, number: int, states: Sequence[Values]) -> Values:
-        """Return each quantity on each day, shape (days, quantities, sets of what is seen)."""
-        return np.stack([self._on_day(number, at, state) for at, state in enumerate(states)])
+    def quantities(self, number: int, states: Sequence[Values], fronts: tuple[Values, Values]) -> Values:
+        """Return each quantity on each day, shape (days, quantities, sets of what is seen).
 
-    def _on_day(self, number: int, at: int, grown: Values) -> Values:
+        Args:
+            number: number of the draw.
+            states: densities of the draw on each day, without the error of the front.
+            fronts: errors of the front of every day and draw (Future.front_errors_mm).
+        """
+        by_model_mm, by_voxels_mm = fronts
+        away_mm = [self._phi @ by_model_mm[at, number] + by_voxels_mm[at, number] for at in range(len(states))]
+        return np.stack([self._on_day(number, *one) for one in zip(states, away_mm, strict=True)])
+
+    def _on_day(self, number: int, grown: Values, front_mm: Values) -> Values:
         found = np.empty((len(QUANTITIES), len(_SEEN)))
-        front_mm = self._phi @ self._by_model_mm[at, number] + self._by_voxels_mm[at, number]
         contour_mm = self._phi @ self._contour_mm[number]
         for front, contour in product((False, True), repeat=2):
             moved = with_front_error(grown, front * front_mm + contour * contour_mm, self._history, self._nearest_mm)

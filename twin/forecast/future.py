@@ -10,6 +10,7 @@ days, schedules and ranks are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -61,10 +62,9 @@ class Future:
         calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
         until: last day that will be asked for.
         comm: ranks that go on with the same stress; each has all voxels.
-        drifting: whether the rate of growth drifts on; without it the drift stays that of the last interval.
     """
 
-    def __init__(self, calibration: Calibration, until: float, comm: MPI.Comm, *, drifting: bool = True) -> None:
+    def __init__(self, calibration: Calibration, until: float, comm: MPI.Comm) -> None:
         whole = calibration.history
         self._calibration, self._history, self._settings = calibration, whole, calibration.settings
         self._last = whole.scans[-1].day
@@ -81,9 +81,20 @@ class Future:
         self._model = lru_cache(maxsize=None)(self._made)
         self._fronts = front_correction(whole.edges_mm)
         self._chances = Chances(self._settings.seed, tuple(range(len(calibration.draws.xi))))
-        self._drifting = drifting
         self._drifts = self._drawn_drifts()
         self._stress = comm.bcast(self._found_stress())
+
+    def of_other_draws(self, calibration: Calibration, *, drifting: bool = True) -> Future:
+        """Return the future of other draws of the same tumour, under the same stress.
+
+        Args:
+            calibration: calibration that differs by its draws alone.
+            drifting: whether the rate of growth drifts on; without it the drift stays that of the last interval.
+        """
+        found = copy(self)
+        found._calibration = calibration
+        found._drifts = found._drawn_drifts(drifting=drifting)
+        return found
 
     def front_errors_mm(self, days: Sequence[float]) -> tuple[Values, Values]:
         """Return the displacement of the front that the model does not predict, on each day and of each draw.
@@ -163,12 +174,12 @@ class Future:
         known = xi[..., self._calibration.unknowns.drift_slice()]
         return np.asarray(known @ half[-1] if len(half) else np.zeros(xi.shape[:-1]))
 
-    def _drawn_drifts(self) -> Values:
+    def _drawn_drifts(self, *, drifting: bool = True) -> Values:
         """Return the b of each draw and piece of the future, given the past's, shape (draws, pieces)."""
         days = [scan.day for scan in self._history.scans][-2:]
         middles = self._starts + 0.5 * PIECE_DAYS
         moved = self._chances.motions((DRIFT,), sum(days) / len(days), middles.tolist())[:, :, 0].T
-        size = self._drifting * self._settings.proliferation_log_std_per_100_days / np.sqrt(CENTURY_DAYS)
+        size = drifting * self._settings.proliferation_log_std_per_100_days / np.sqrt(CENTURY_DAYS)
         return np.asarray(self._known_drifts(self._calibration.draws.xi)[:, None] + size * moved)
 
     def _found_stress(self) -> tuple[Values, ...]:

@@ -8,15 +8,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from palpate.config.limits import LimitsSettings, OrganLimit
 from palpate.errors import InputError
-from palpate.imaging.files.nifti import Volume
+from palpate.imaging.files.nifti import Volume, voxel_indices, voxel_volume_ml
 from palpate.imaging.regions.read import read_region
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.tumour.dose import read_dose
 from palpate.imaging.tumour.history import Irradiation, TumourHistory
+from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.twin.plan.organ_dose import OrganDose, relative_at
 from palpate.twin.rungs.from_history import regimen, seen_on
 from palpate.twin.rungs.regimen import DatedFraction
@@ -78,7 +78,8 @@ def dose_in_space(history: TumourHistory, limits: LimitsSettings, folder: Path) 
         relative = Volume(found.volume.values / limits.dose.prescribed_gy, found.volume.affine_mm)
     else:
         relative = _planned(history)
-    on_lattice = _sampled(relative, history)
+    i, j, k = history.tissue.shape
+    on_lattice = TumourGrid((i, j, k), history.affine_mm).interpolated(relative, outside=0.0)
     last = history.scans[-1].day
     alone = replace(history, irradiations=(Irradiation(last, on_lattice),), drug_doses=(), surgeries=())
     (fraction,) = regimen(alone).fractions
@@ -107,24 +108,14 @@ def _planned(history: TumourHistory) -> Volume:
     return Volume(dose / float(dose[seen_on(history, last)].mean()), history.affine_mm)
 
 
-def _sampled(relative: Volume, history: TumourHistory) -> Values:
-    """Return the relative dose at the lattice's voxels, zero where none is known, shape (i, j, k)."""
-    shape = history.tissue.shape
-    at = np.indices(shape).reshape(3, -1).T @ history.affine_mm[:3, :3].T + history.affine_mm[:3, 3]
-    index = (at - relative.affine_mm[:3, 3]) @ np.linalg.inv(relative.affine_mm[:3, :3]).T
-    values = np.asarray(relative.values, dtype=np.float64)
-    return np.asarray(map_coordinates(values, index.T, order=1, cval=0.0)).reshape(shape)
-
-
 def _inside(relative: Volume, region: DrawnRegion) -> tuple[Values, Values]:
     """Return relative dose and volume in mL of the voxels of the dose that a region holds, shape (n,) each."""
     affine = relative.affine_mm
     corners = np.array(np.meshgrid(*region.shape.box_mm.T, indexing="ij")).reshape(3, -1).T
-    index = (corners - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+    index = voxel_indices(affine, corners)
     low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, relative.values.shape)
     high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, relative.values.shape)
     grid = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1).reshape(-1, 3)
     shares = region.shape.shares(grid @ affine[:3, :3].T + affine[:3, 3]) if len(grid) else np.zeros(0)
-    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) * 1e-3
     kept = shares > 0.0
-    return relative.values[tuple(grid[kept].T)].astype(np.float64), shares[kept] * voxel_ml
+    return relative.values[tuple(grid[kept].T)].astype(np.float64), shares[kept] * voxel_volume_ml(affine)

@@ -178,7 +178,8 @@ def write_forecast(
         say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
     rests_on = basis(calibration)
     tried = domain(calibration, max(after_days), untried(prior_shifts(history, calibration.settings)))
-    for warning in tried.warnings():
+    outside = tried.warnings()
+    for warning in outside:
         say(f"WARNING: {warning}")
     record = {
         "subject": history.subject,
@@ -193,9 +194,7 @@ def write_forecast(
         "left_out": _beyond(calibration, last + max(after_days)),
         "domain": tried.as_record(),
         "next_scan": [one.as_record() for one in found_days.next_scans],
-        "warnings": [
-            one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration), *tried.warnings())
-        ],
+        "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration), *outside)],
         "versions": versions(),
     }
     if found_days.shares is not None:

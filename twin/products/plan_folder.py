@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from palpate.twin.plan.candidates import Candidate
 from palpate.twin.plan.choice import Choice, PlanAnswer, gain
 from palpate.twin.plan.organ_dose import OrganDose
 from palpate.twin.plan.outcome import Waiting
+from palpate.twin.products.table_text import table_text
+
+_DIGITS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +70,7 @@ def write_plan(folder: Path, found: PlanResult) -> None:
     for warning in _warnings(found):
         say(f"WARNING: {warning}")
     (folder / "plan.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    (folder / "schedules.tsv").write_text("".join(_lines(found)), encoding="utf-8")
+    (folder / "schedules.tsv").write_text(table_text(_rows(found), _DIGITS), encoding="utf-8")
 
 
 def plan_record(found: PlanResult) -> dict[str, object]:
@@ -139,14 +143,14 @@ def _row(found: PlanResult, at: int) -> dict[str, object]:
     }
 
 
-def _lines(found: PlanResult) -> Iterator[str]:
-    """Yield the lines of schedules.tsv."""
+def _rows(found: PlanResult) -> Iterator[Sequence[object]]:
+    """Yield the rows of schedules.tsv, the head first."""
     head: Sequence[str] = (
         *("schedule", "fractions", "dose_gy", "first_day", "total_gy", "keeps_limits", "chance", "binding_organ"),
         *("load", "time_days", "gain_days", "gain_lower", "gain_upper", "gain_error", "population_time_days"),
         *("population_gain_days", "on_front"),
     )
-    yield "\t".join(head) + "\n"
+    yield head
     for at in range(len(found.schedules)):
         row = _row(found, at)
         own, population = row.pop("gain_days"), row.pop("population_gain_days")
@@ -155,13 +159,7 @@ def _lines(found: PlanResult) -> Iterator[str]:
         ends = {"gain_days": own["mean"], "gain_lower": own["lower"], "gain_upper": own["upper"]}
         ends |= {"gain_error": own["error"], "population_gain_days": population["mean"]}
         cells = row | ends | {"on_front": at in found.choice.front}
-        yield "\t".join(_cell(cells[name]) for name in head) + "\n"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+        yield tuple(cells[name] for name in head)
 
 
 def _warnings(found: PlanResult) -> list[QualityWarning]:

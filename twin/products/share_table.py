@@ -7,9 +7,11 @@ from typing import Final
 
 from palpate.twin.doubt.shares import SharedVariance, VarianceShares
 from palpate.twin.doubt.sources import EPISTEMIC
+from palpate.twin.products.table_text import table_text
 
 COLUMNS: Final = ("day", "quantity", "std_ml", "source", "kind", "share", "lower", "upper")
 """Columns of variance_shares.tsv; lower and upper are the ends of the share's 95 % interval."""
+_DIGITS: Final = 4
 
 
 def share_rows(found: Sequence[SharedVariance]) -> list[dict[str, object]]:
@@ -49,8 +51,5 @@ def share_table(found: Sequence[SharedVariance]) -> str:
     Args:
         found: shares of each quantity on each day.
     """
-    lines = ["\t".join(COLUMNS)]
-    for row in share_rows(found):
-        cells = (row[name] for name in COLUMNS)
-        lines.append("\t".join(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells))
-    return "\n".join(lines) + "\n"
+    rows = (tuple(row[name] for name in COLUMNS) for row in share_rows(found))
+    return table_text([COLUMNS, *rows], _DIGITS)

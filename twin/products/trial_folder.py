@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -22,12 +22,14 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.twin.events.times import COMPETING, NONE, PROGRESSION
+from palpate.twin.products.table_text import table_text
 from palpate.twin.trial.block import BlockOutcome, TrialPlan
 from palpate.twin.trial.cohort import FromPriors
 from palpate.twin.trial.effects import RESTRICTED, PairedEffect, arm_summaries, effects, outcomes
 from palpate.twin.trial.heterogeneity import Heterogeneity, heterogeneity
 from palpate.twin.trial.survival import SurvivalPoint, curve_days, survival_curve
 
+_DIGITS: Final = 6
 FEW_EVENTS: Final = 10
 """Number of progressions of an arm below which its figures hang on single patients."""
 _KINDS: Final = {NONE: "none", PROGRESSION: "progression", COMPETING: "operation"}
@@ -84,10 +86,10 @@ def write_trial(folder: Path, found: TrialResult) -> None:
     for warning in found.warnings:
         say(f"WARNING: {warning}")
     tables = {
-        "effect.tsv": _table(_effect_rows(found)),
-        "survival.tsv": _table(_survival_rows(found)),
-        "patients.tsv": _table(_patient_rows(found)),
-        "heterogeneity.tsv": _table(_heterogeneity_rows(found)),
+        "effect.tsv": table_text(_effect_rows(found), _DIGITS),
+        "survival.tsv": table_text(_survival_rows(found), _DIGITS),
+        "patients.tsv": table_text(_patient_rows(found), _DIGITS),
+        "heterogeneity.tsv": table_text(_heterogeneity_rows(found), _DIGITS),
     }
     for name, text in tables.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -126,15 +128,6 @@ def trial_record(found: TrialResult) -> dict[str, object]:
 def _without_nan(values: dict[str, object]) -> dict[str, object]:
     """Return values with None in place of what is not defined: JSON has no such number."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in values.items()}
-
-
-def _table(rows: Iterable[Sequence[object]]) -> str:
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "n/a" if math.isnan(value) else f"{value:.6g}"
-        return str(value)
-
-    return "".join("\t".join(map(cell, row)) + "\n" for row in rows)
 
 
 def _effect_rows(found: TrialResult) -> Iterator[Sequence[object]]:

@@ -63,19 +63,9 @@ def one_compartment(
     Raises:
         InputError: a constant is not positive, or ka equals ke.
     """
-    _positive("pharmacokinetics", volume=volume_m3, elimination=elimination_1_s, bioavailability=bioavailability)
-    if absorption_1_s is None:
-        return Pharmacokinetics((bioavailability / volume_m3,), (elimination_1_s,))
-    _positive("pharmacokinetics", absorption=absorption_1_s)
-    if abs(absorption_1_s - elimination_1_s) < 1e-6 * elimination_1_s:
-        raise InputError(
-            "pharmacokinetics",
-            found="equal rates of absorption and elimination",
-            expected="different ones",
-            advice="Change one of them by a thousandth.",
-        )
-    scale = bioavailability * absorption_1_s / (volume_m3 * (absorption_1_s - elimination_1_s))
-    return Pharmacokinetics((scale, -scale), (elimination_1_s, absorption_1_s))
+    _positive("pharmacokinetics", volume=volume_m3, elimination=elimination_1_s)
+    injected = Pharmacokinetics((1.0 / volume_m3,), (elimination_1_s,))
+    return absorbed(injected, absorption_1_s, bioavailability)
 
 
 def two_compartment(volume_m3: float, elimination_1_s: float, out_1_s: float, back_1_s: float) -> Pharmacokinetics:

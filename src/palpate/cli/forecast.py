@@ -70,7 +70,6 @@ def forecast(
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
-    from palpate.errors import InputError
     from palpate.outputs import claim_folder
 
     chosen = parse_settings(ForecastSettings, settings)
@@ -79,14 +78,8 @@ def forecast(
         chosen = parse_settings(ForecastSettings, json.dumps(given))
     inputs = {"calibration": calibration, "mesh": mesh, "parameters": parameters}
     claim_folder(out, "forecast", inputs | {f"schedule {at}": path for at, path in enumerate(do or (), start=1)})
-    if do and shares:
-        raise InputError(
-            "--shares",
-            found="--do beside it",
-            expected="one of them",
-            advice="Ask for the shares of each schedule's variance by a treatment table of its own.",
-        )
     if do:
+        _demand_no_shares(shares=shares)
         _what_if(calibration, do, first_scan, chosen.days_after_last_scan, out, displacement=displacement, ranks=ranks)
         return
     from palpate.solvers.ranks import all_ranks
@@ -115,6 +108,19 @@ def _given(source: Path, parameters: Path) -> Calibration:
     if source.is_file():
         return forward_from_history(read_history(source), given, parameters)
     return forward_from_calibration(_calibrated(source), given, parameters)
+
+
+def _demand_no_shares(*, shares: bool) -> None:
+    """Refuse shares of the variance beside schedules."""
+    from palpate.errors import InputError
+
+    if shares:
+        raise InputError(
+            "--shares",
+            found="--do beside it",
+            expected="one of them",
+            advice="Ask for the shares of each schedule's variance by a treatment table of its own.",
+        )
 
 
 def _what_if(
