@@ -25,12 +25,8 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.waves.inversion_grid import SOFT_SPEED_M_PER_S
+from palpate.imaging.waves.inversion_grid import longest_edge_mm
 from palpate.meshing.zones import CELL_SPAN
-from palpate.units import m_to_mm
-
-NODES_A_WAVELENGTH: Final = 3.6
-"""Least number of nodes in a wavelength of soft tissue: nearly two quadratic elements."""
 
 FEWEST_CELLS: Final = 2
 """Least number of elements along an axis, so that nodes lie within: one slice then tells of waves across it, too."""
@@ -167,7 +163,7 @@ def lattice_of(
         complete: whether all components were measured; fewer do not tell more than waves of soft tissue carry, so
             that nodes may be further apart than voxels.
     """
-    largest_mm = m_to_mm(SOFT_SPEED_M_PER_S / frequency_hz) / NODES_A_WAVELENGTH
+    largest_mm = longest_edge_mm(frequency_hz)
     i, j, k = (float(edge) for edge in voxel_size_mm)
     thickness = k if slice_thickness_mm is None else min(slice_thickness_mm, k)
     kept = [edge <= largest_mm and (complete or 2.0 * edge > largest_mm) for edge in (i, j, k)]

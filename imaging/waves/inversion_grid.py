@@ -48,6 +48,9 @@ WIDE_WAVELENGTHS: Final = 4.0
 SOFT_SPEED_M_PER_S: Final = 1.2
 """Speed of shear waves in soft tissue (1.5 kPa), metre per second."""
 
+NODES_A_WAVELENGTH: Final = 3.6
+"""Least number of nodes or voxels in a wavelength of soft tissue: nearly two quadratic elements."""
+
 PLANES_OF_WAVES: Final = 0.25
 """Root of the part of waves' mean square that planes hold in wide slices."""
 
@@ -56,6 +59,15 @@ NOTABLE: Final = 0.02
 
 WHOLE: Final = 0.1
 """Tolerance of the ratio of the stored to the acquired matrix below a whole number."""
+
+
+def longest_edge_mm(frequency_hz: float) -> float:
+    """Return the longest edge of a voxel whose neighbours still see the same wave of soft tissue, mm.
+
+    Args:
+        frequency_hz: frequency of the wave, hertz.
+    """
+    return m_to_mm(SOFT_SPEED_M_PER_S / frequency_hz) / NODES_A_WAVELENGTH
 
 
 @dataclass(frozen=True, slots=True)
