@@ -1,14 +1,14 @@
 """Time to progression: are probabilities by a date calibrated, and better than the cohort's Kaplan-Meier curve?
 
-Patients of the radial rung, drawn from its priors, get 30 x 2 Gy from day 14 on. Their visible volume is measured on day
-0, before the first fraction and on day 60, each with an error of 15 %. On day 60 the probability is forecast that the
-visible volume rises 40 % above its nadir from then on within 14, 28 and 56 days. The posterior of a patient is that of
-Bayes' rule: a pool of other patients from the same priors, weighted by the likelihood of the three measurements, each
-member with its own future. The truth is the patient's own future, which no forecast has seen.
+Patients of the radial rung, drawn from its priors, get 30 x 2 Gy from day 14 on. Their visible volume is measured on
+day 0, before the first fraction and on day 60, each with an error of 15 %. On day 60 the probability is forecast that
+the visible volume rises 40 % above its nadir from then on within 14, 28 and 56 days. The posterior of a patient is that
+of Bayes' rule: a pool of other patients from the same priors, weighted by the likelihood of the three measurements,
+each member with its own future. The truth is the patient's own future, which no forecast has seen.
 
-The slope is that of a logistic regression of what happened on the logit of the forecast: 1 is calibrated, below 1 is too
-sure. The baseline is the cohort's Kaplan-Meier estimate, one number for all. Truth and forecast have the same law of
-growth: this measures whether the way from draws to probabilities is right, not whether the law is.
+The slope is that of a logistic regression of what happened on the logit of the forecast: 1 is calibrated, below 1 is
+too sure. The baseline is the cohort's Kaplan-Meier estimate, one number for all. Truth and forecast have the same law
+of growth: this measures whether the way from draws to probabilities is right, not whether the law is.
 
     python benchmarks/event_calibration.py --out folder [--short]
 
@@ -164,20 +164,14 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     patients, members = (60, 200) if chosen.short else (PATIENTS, POOL)
     found, effective = rows(chosen.out, patients, members)
-    write_record(
-        "event_calibration",
-        found,
-        published="none",
-        notes=[
-            f"{patients:,} patients of the radial rung, forecast from a pool of {members:,} others; the effective number "
-            f"of draws is {np.median(effective):.0f} in the median patient and below 20 in "
-            f"{100.0 * np.mean(effective < 20.0):.1f} % of patients.",
-            "Truth and forecast have one law of growth and one prior. The lattice was not tried: no patient of it has a "
-            "forecast here.",
-        ],
-        seconds=time.perf_counter() - began,
-        out=chosen.record,
+    few = 100.0 * float(np.mean(effective < 20.0))
+    tried = (
+        f"{patients:,} patients of the radial rung, forecast from a pool of {members:,} others; the effective number "
+        f"of draws is {np.median(effective):.0f} in the median patient and below 20 in {few:.1f} % of patients."
     )
+    left = "Truth and forecast have one law of growth and one prior. No patient of the lattice has a forecast here."
+    seconds = time.perf_counter() - began
+    write_record("event_calibration", found, published="none", notes=[tried, left], seconds=seconds, out=chosen.record)
 
 
 if __name__ == "__main__":
