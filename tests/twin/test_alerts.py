@@ -16,8 +16,9 @@ from palpate.imaging.tumour.history import NON_ENHANCING, Surgery
 from palpate.quality_warning import QualityWarning
 from palpate.twin.alerts.alert import AlertInputs, out_of_step_alert, progression_alert
 from palpate.twin.alerts.out_of_step import out_of_step, out_of_step_if_known
-from palpate.twin.alerts.probability import AlertState, DrawnProbability
+from palpate.twin.alerts.probability import DrawnProbability
 from palpate.twin.alerts.progression import nadir_ml, progressions
+from palpate.twin.alerts.state import AlertState
 from palpate.twin.alerts.unidentified import unidentified_rates
 from palpate.twin.events.times import first_events
 from palpate.twin.products.forecast_folder import forecast_into
@@ -158,8 +159,8 @@ def test_a_forecast_records_its_alerts(tmp_path: Path) -> None:
     ("given", "words"),
     [
         ('{"alert": {"by_days": 90, "above": 0.5}}', "at most 60"),
-        ('{"alert": {"by_days": 60, "above": 1.0}}', "less than 1"),
-        ('{"alert": {"by_days": 0, "above": 0.5}}', "greater than 0"),
+        ('{"alert": {"by_days": 60, "above": 1.0}}', "below 1"),
+        ('{"alert": {"by_days": 0, "above": 0.5}}', "above 0"),
         ('{"alert": {"by_days": 60, "above": 0.5, "event": "death"}}', "regrowth"),
         ('{"alert": {"by_days": 60}}', "above"),
     ],

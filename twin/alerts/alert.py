@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from palpate.config.forecast import AlertSettings
 from palpate.quality_warning import QualityWarning
-from palpate.twin.alerts.probability import AlertState, DrawnProbability
+from palpate.twin.alerts.probability import DrawnProbability
 from palpate.twin.alerts.progression import EVENTS, ForecastProgression
+from palpate.twin.alerts.state import AlertState
 
 
 @dataclass(frozen=True, slots=True)

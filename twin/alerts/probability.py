@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from palpate.twin.alerts.state import AlertState
 from palpate.twin.events.times import PROGRESSION, EventTimes
-
-
-class AlertState(StrEnum):
-    """State of an alert; its value is the word in records."""
-
-    RAISED = "raised"
-    NOT_RAISED = "not raised"
-    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
