@@ -40,8 +40,8 @@ from palpate.twin.trial.survival import survival_curve
 
 type Values = NDArray[np.float64]
 
-PATIENTS: Final = 5000
-POOL: Final = 20_000
+PATIENTS: Final = 10_000
+POOL: Final = 40_000
 BLOCK: Final = 500
 SCANS: Final = (0, 14, 60)
 AHEAD: Final = (14, 28, 56)
