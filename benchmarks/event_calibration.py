@@ -8,7 +8,8 @@ each member with its own future. The truth is the patient's own future, which no
 
 The slope is that of a logistic regression of what happened on the logit of the forecast: 1 is calibrated, below 1 is
 too sure. The baseline is the cohort's Kaplan-Meier estimate, one number for all. Truth and forecast have the same law
-of growth: this measures whether the way from draws to probabilities is right, not whether the law is.
+of growth: this measures whether the way from draws to probabilities is right, not whether the law is. Rows "by logistic"
+forecast the same patients from a pool of the logistic rung, a law that is not theirs.
 
     python benchmarks/event_calibration.py --out folder [--short]
 
@@ -50,7 +51,7 @@ LAST: Final = SCANS[-1] + AHEAD[-1]
 RADIOTHERAPY: Final = {"date": 14, "kind": "radiotherapy", "dose_gy": 2, "fractions": 30, "days_a_week": 5}
 
 
-def trial(seed: int) -> TrialSettings:
+def trial(seed: int, rung: str) -> TrialSettings:
     """Return the settings of the cohort and of its one treatment."""
     content: dict[str, Any] = {
         "cohort": {"size": PATIENTS, "seed": seed},
@@ -60,7 +61,7 @@ def trial(seed: int) -> TrialSettings:
         ],
         "outcome": {"event": "visible", "until_day": LAST, "from_day": SCANS[-1]},
         "covariates": [],
-        "model": "radial",
+        "model": rung,
     }
     return checked_settings(TrialSettings, content)
 
@@ -75,17 +76,17 @@ def block(settings: TrialSettings, patients: range) -> tuple[Values, Values]:
     return np.stack([kept[day] for day in SCANS], axis=1), rule.days
 
 
-def simulated(seed: int, count: int, folder: Path) -> tuple[Values, Values]:
+def simulated(seed: int, count: int, folder: Path, rung: str = "radial") -> tuple[Values, Values]:
     """Return the volumes and days of all patients of a seed; blocks that the folder holds are read."""
-    settings, found = trial(seed), []
+    settings, found = trial(seed, rung), []
     for first in range(0, count, BLOCK):
         patients = range(first, min(first + BLOCK, count))
-        path = folder / f"seed-{seed}_{patients.start}-{patients.stop}.npz"
+        path = folder / f"{rung}-seed-{seed}_{patients.start}-{patients.stop}.npz"
         if not path.is_file():
             log_ml, days = block(settings, patients)
             with atomic_file(path) as partial, partial.open("wb") as file:
                 np.savez(file, log_ml=log_ml, days=days)
-            print(f"seed {seed}: {patients.stop} of {count} patients", flush=True)
+            print(f"{rung}, seed {seed}: {patients.stop} of {count} patients", flush=True)
         with np.load(path) as kept:
             found.append((kept["log_ml"], kept["days"]))
     return np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found])
@@ -138,23 +139,39 @@ def rows(folder: Path, patients: int, members: int) -> tuple[list[Row], Values]:
     truth, days = simulated(2, patients, folder)
     measured = truth + ERROR * np.random.default_rng(3).standard_normal(truth.shape)
     dates = np.array([SCANS[-1] + after for after in AHEAD], dtype=np.float64)
+    times = first_events(days, float(LAST))
     probability, effective = forecasts(measured, pool, pool_days[:, None] <= dates)
-    times, found = first_events(days, float(LAST)), []
-    for at, (after, day) in enumerate(zip(AHEAD, dates, strict=True)):
-        outcome = ((times.kinds != NONE) & (times.days <= day)).astype(np.float64)
-        steep, lower, upper = slope(probability[:, at], outcome)
-        ends = {"at least": lower, "at most": upper}
-        found.append(Row(f"calibration slope, progression within {after} days", "", steep, None, ends, "0.9..1.1"))
-        brier, cohort = float(np.mean((probability[:, at] - outcome) ** 2)), kaplan_meier(times, day)
-        of_cohort = float(np.mean((cohort - outcome) ** 2))
-        baselines = {"Kaplan-Meier of the cohort": of_cohort, "share that progressed": float(outcome.mean())}
-        goal = f"<= {of_cohort:.4f}"
-        found.append(Row(f"Brier score, progression within {after} days", "", brier, None, baselines, goal))
-        mean = float(probability[:, at].mean())
-        error = DrawnProbability.by(times, day).error
-        off = Row(f"mean forecast less share, within {after} days", "", mean - outcome.mean(), None, {"error": error})
-        found.append(off)
-    return found, effective
+    found = [row for at in range(len(AHEAD)) for row in judged(at, probability[:, at], times)]
+    other, other_days = simulated(1, members, folder, "logistic")
+    foreign, _ = forecasts(measured, other, other_days[:, None] <= dates)
+    return found + [
+        row for at in range(len(AHEAD)) for row in judged(at, foreign[:, at], times, " by logistic")
+    ], effective
+
+
+def judged(at: int, probability: Values, times: EventTimes, by: str = "") -> list[Row]:
+    """Return the rows of one date.
+
+    Args:
+        at: number of the date.
+        probability: forecast of each patient, shape (patients,).
+        times: what happened.
+        by: law of the forecast in words, where it is not that of the truth: then no goal is set.
+    """
+    day, within = float(SCANS[-1] + AHEAD[at]), f"within {AHEAD[at]} days{by}"
+    outcome = ((times.kinds != NONE) & (times.days <= day)).astype(np.float64)
+    steep, lower, upper = slope(probability, outcome)
+    cohort = kaplan_meier(times, day)
+    brier, of_cohort = (float(np.mean((one - outcome) ** 2)) for one in (probability, cohort))
+    share = float(outcome.mean())
+    ends, error = {"at least": lower, "at most": upper}, {"error": DrawnProbability.by(times, day).error}
+    baselines = {"Kaplan-Meier of the cohort": of_cohort, "share that progressed": share}
+    goals = ("", "") if by else ("0.9..1.1", f"<= {of_cohort:.4f}")
+    return [
+        Row(f"calibration slope, progression {within}", "", steep, None, ends, goals[0]),
+        Row(f"Brier score, progression {within}", "", brier, None, baselines, goals[1]),
+        Row(f"mean forecast less share, {within}", "", float(probability.mean()) - share, None, error),
+    ]
 
 
 def main() -> None:
@@ -169,7 +186,7 @@ def main() -> None:
         f"{patients:,} patients of the radial rung, forecast from a pool of {members:,} others; the effective number "
         f"of draws is {np.median(effective):.0f} in the median patient and below 20 in {few:.1f} % of patients."
     )
-    left = "Truth and forecast have one law of growth and one prior. No patient of the lattice has a forecast here."
+    left = "Truth and forecast have one law and one prior, but for rows by logistic. No patient of the lattice has a forecast here."
     seconds = time.perf_counter() - began
     write_record("event_calibration", found, published="none", notes=[tried, left], seconds=seconds, out=chosen.record)
 
