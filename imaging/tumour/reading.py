@@ -18,6 +18,7 @@ from palpate.imaging.tumour.biopsies import on_first_scan
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import Registrar, read_doses
+from palpate.imaging.tumour.followed_plans import plan_notes
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, StiffnessDraws, TumourHistory, TumourScan
 from palpate.imaging.tumour.markers import biology_notes, read_markers
@@ -139,7 +140,7 @@ def read_tumour(
     streams, about_streams = read_streams(Path(table), subject, dates[0], history.scans[-1].day, labels)
     markers, about_markers = read_markers(Path(table), subject)
     history = replace(history, streams=streams, markers=markers)
-    notes += (*about_streams, *about_markers, *biology_notes(history))
+    notes += (*about_streams, *about_markers, *biology_notes(history), *plan_notes(rows, dates[0]))
     warnings = (*registrar.warnings, *course_warnings(given, tissue.tissue))
     said = tuple(dict.fromkeys([*notes, *registrar.notes]))
     for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):

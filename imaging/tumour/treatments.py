@@ -14,7 +14,7 @@
 | roi | in place of mask_file: numbers of roi.nii.gz at the last scan before, such as 1+3 |
 | space | session in whose world coordinates a file lies; the first scan of the tumour if empty |
 | registration | file that carries dose_file or mask_file from another frame of reference (a planning CT's) to a T1 |
-| recommended_by | not used by this version |
+| recommended_by | identifier of the plan that the line follows (plan_id of palpate plan); other words are not used |
 
 Paths are relative to the table.
 """
@@ -22,8 +22,9 @@ Paths are relative to the table.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -45,6 +46,8 @@ OPTIONAL: Final = (
     *("registration", "recommended_by"),
 )
 """Columns that a table of treatments may have."""
+PLAN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}-[0-9a-f]{8}")
+"""Identifier of a plan: its name and eight digits of the digest of its inputs."""
 _LEAST_MG: Final = 1.0
 _MOST_MG: Final = 3e4
 """Largest amount of a dose of a drug, mg. Methotrexate reaches 26 g; an amount below 1 mg was written in g."""
@@ -79,6 +82,7 @@ class TreatmentRow:
         days_a_week: days of a week with a fraction, where the line is a course; None where it is one fraction.
         line: number of the line in the table, for warnings.
         registration: file of the map from the session's world to that of the dose or mask; None where they lie in it.
+        plan_id: identifier of the plan that the line follows; empty for none.
     """
 
     where: str
@@ -95,6 +99,7 @@ class TreatmentRow:
     days_a_week: int | None = None
     line: int = 0
     registration: Path | None = None
+    plan_id: str = ""
 
 
 def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[TreatmentRow, ...]:
@@ -147,7 +152,8 @@ def treatment_rows(
                 expected=", ".join(sorted(drugs)) or "no drug, since the configuration has none",
                 advice="Correct the name, or describe the drug under twin.drugs of the configuration.",
             )
-        events.append(event)
+        plan_id = cells.get("recommended_by", "")
+        events.append(replace(event, plan_id=plan_id if PLAN_ID.fullmatch(plan_id) else ""))
     return tuple(sorted(events, key=lambda event: event.date))
 
 
@@ -161,8 +167,9 @@ def _lines(table: Path) -> Rows:
     )
     advice = "Give a tab-separated table (docs/longitudinal.md)."
     rows = read_table(table, columns, what="a table of treatments", advice=advice)
-    if any(row.get("recommended_by", "") not in _EMPTY for _, row in rows):
-        say("treatments: the column recommended_by is not used by this version")
+    stated = [cell for _, row in rows if (cell := row.get("recommended_by", "")) not in _EMPTY]
+    if not all(map(PLAN_ID.fullmatch, stated)):
+        say("treatments: the column recommended_by is not used where it holds no plan_id of palpate plan")
     return [(number, {name: "" if cell in _EMPTY else cell for name, cell in row.items()}) for number, row in rows]
 
 

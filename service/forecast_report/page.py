@@ -17,6 +17,7 @@ from palpate.quality_warning import recorded_warnings
 from palpate.service.forecast_report.figures import curve, described, slices
 from palpate.service.forecast_report.innovations import CAPTION, HEAD, innovation_rows, innovation_strip
 from palpate.service.forecast_report.past_points import explained_points
+from palpate.service.forecast_report.progression import alert_words, progression_words
 from palpate.service.forecast_report.twin_results import TwinResults, read_twin_results
 from palpate.service.forecast_report.viewer import centre_mm, frame_title, viewer_data
 from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, digits, sentence, with_bounds
@@ -99,7 +100,7 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
         headline=_headline(results),
         place=f"The middle of the tumour lies at {place_words(np.array(centre_mm(results)))}.",
         answers=_answers(results),
-        warnings=[*_warnings(results), *results.forecast["left_out"]],
+        warnings=[*alert_words(results.forecast), *_warnings(results), *results.forecast["left_out"]],
         curves=_curves(results),
         sparse=not results.curve("past"),
         outside=explained_points(results),
@@ -171,6 +172,7 @@ def _answers(results: TwinResults) -> list[str]:
             of = row[name]
             parts.append(f"{words} {_ml(of['median'])} mL ({_ml(of['95'][0])} to {_ml(of['95'][1])})")
         found.append(f"{sentence(results.day_words(row['day']))}: {', '.join(parts)}.")
+    found += progression_words(results)
     strip = innovation_strip(results)
     return [*found, strip] if strip else found
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from palpate.service.query.answer import RESEARCH_USE, Answer, QueryFigure, RunAnswer
+from palpate.service.query.fhir_model import checked_resource
 
 SYSTEM: Final = "urn:oid:2.25.241939156063310002689796042978980087921"
 """Code system of quantities and their statistics; docs/query.md lists the codes."""
@@ -31,7 +32,7 @@ def as_fhir(answer: Answer) -> str:
     """
     found = [_observation(answer, one) for one in answer.runs]
     told = found[0] if len(found) == 1 else _bundle(found)
-    return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(checked_resource(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _bundle(observations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -46,10 +47,10 @@ def _observation(answer: Answer, run: RunAnswer) -> dict[str, Any]:
         "resourceType": "Observation",
         "status": "preliminary",
         "category": [{"coding": [{"system": _CATEGORY, "code": "imaging", "display": "Imaging"}]}],
-        "code": _concept(f"{first.quantity.key}-mean", f"{first.quantity.words}, mean over the region"),
-        "subject": {"type": "Patient", "identifier": {"system": SUBJECTS, "value": label}, "display": label},
+        "code": concept(f"{first.quantity.key}-mean", f"{first.quantity.words}, mean over the region"),
+        "subject": subject_reference(label),
         "issued": run.made.isoformat(timespec="milliseconds"),
-        "valueQuantity": _quantity(first.mean, first.quantity.unit),
+        "valueQuantity": quantity(first.mean, first.quantity.unit),
         "note": [{"text": RESEARCH_USE}, *({"text": str(one)} for one in run.warnings)],
         "bodySite": {"text": answer.region.title},
         "method": {"text": f"MR elastography at {run.frequency_hz:g} Hz, {run.draws} joint posterior draws"},
@@ -68,30 +69,30 @@ def _components(answer: Answer, run: RunAnswer) -> Iterator[dict[str, Any]]:
         ("frequency", "frequency of the vibration", run.frequency_hz, "Hz"),
         ("draws", "number of joint posterior draws", run.draws, "1"),
     ):
-        yield {"code": _concept(key, words), "valueQuantity": _quantity(value, unit)}
+        yield {"code": concept(key, words), "valueQuantity": quantity(value, unit)}
     registered = run.registration
-    yield {"code": _concept("registration", "way of the region to the scan"), "valueString": registered.state}
+    yield {"code": concept("registration", "way of the region to the scan"), "valueString": registered.state}
     if registered.uncertainty_mm is not None:
-        code = _concept("registration-uncertainty", "root mean square error of that way")
-        yield {"code": code, "valueQuantity": _quantity(registered.uncertainty_mm, "mm")}
+        code = concept("registration-uncertainty", "root mean square error of that way")
+        yield {"code": code, "valueQuantity": quantity(registered.uncertainty_mm, "mm")}
 
 
 def _of_figure(figure: QueryFigure, *, with_mean: bool) -> Iterator[dict[str, Any]]:
     key, words, unit = figure.quantity.key, figure.quantity.words, figure.quantity.unit
     if with_mean:
-        code = _concept(f"{key}-mean", f"{words}, mean over the region")
-        yield {"code": code, "valueQuantity": _quantity(figure.mean, unit)}
+        code = concept(f"{key}-mean", f"{words}, mean over the region")
+        yield {"code": code, "valueQuantity": quantity(figure.mean, unit)}
     yield {
-        "code": _concept(f"{key}-std", f"{words}: posterior standard deviation"),
-        "valueQuantity": _quantity(figure.std, unit),
+        "code": concept(f"{key}-std", f"{words}: posterior standard deviation"),
+        "valueQuantity": quantity(figure.std, unit),
     }
     yield {
-        "code": _concept(f"{key}-interval", f"{words}: 95 % credible interval"),
-        "valueRange": {"low": _quantity(figure.lower, unit), "high": _quantity(figure.upper, unit)},
+        "code": concept(f"{key}-interval", f"{words}: 95 % credible interval"),
+        "valueRange": {"low": quantity(figure.lower, unit), "high": quantity(figure.upper, unit)},
     }
     for name, end in (("mean", "mean"), ("lower", "lower end"), ("upper", "upper end")):
-        code = _concept(f"{key}-{name}-error", f"{words}: Monte-Carlo standard error of the {end}")
-        yield {"code": code, "valueQuantity": _quantity(getattr(figure, f"{name}_error"), unit)}
+        code = concept(f"{key}-{name}-error", f"{words}: Monte-Carlo standard error of the {end}")
+        yield {"code": code, "valueQuantity": quantity(getattr(figure, f"{name}_error"), unit)}
     if figure.above is not None:
         limit = f"{figure.above.threshold_kpa:g} kPa"
         for end, told, value, of in (
@@ -99,12 +100,33 @@ def _of_figure(figure: QueryFigure, *, with_mean: bool) -> Iterator[dict[str, An
             ("above", f"probability of a mean above {limit}", figure.above.probability, "1"),
             ("above-error", f"Monte-Carlo standard error of the probability above {limit}", figure.above.error, "1"),
         ):
-            yield {"code": _concept(f"{key}-{end}", f"{words}: {told}"), "valueQuantity": _quantity(value, of)}
+            yield {"code": concept(f"{key}-{end}", f"{words}: {told}"), "valueQuantity": quantity(value, of)}
 
 
-def _concept(key: str, words: str) -> dict[str, Any]:
+def subject_reference(label: str) -> dict[str, Any]:
+    """Return the reference to a subject of a study, by its label and no identity.
+
+    Args:
+        label: label of the subject, such as "sub-02".
+    """
+    return {"type": "Patient", "identifier": {"system": SUBJECTS, "value": label}, "display": label}
+
+
+def concept(key: str, words: str) -> dict[str, Any]:
+    """Return a concept of palpate's own code system.
+
+    Args:
+        key: code, such as "storage_modulus-mean"; a hyphen takes the place of a low line.
+        words: the concept in words.
+    """
     return {"coding": [{"system": SYSTEM, "code": key.replace("_", "-"), "display": words}], "text": words}
 
 
-def _quantity(value: float, unit: str) -> dict[str, Any]:
+def quantity(value: float, unit: str) -> dict[str, Any]:
+    """Return a quantity in a UCUM unit.
+
+    Args:
+        value: value.
+        unit: unit as palpate spells it.
+    """
     return {"value": value, "unit": unit, "system": UCUM, "code": _UCUM_CODES.get(unit, unit)}

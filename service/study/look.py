@@ -13,7 +13,7 @@ from palpate.resources import Use, read_use, record_name
 from palpate.run_lock import workflow_on
 from palpate.service.study.being_written import written_in
 from palpate.service.study.logs import LogEnd, StepLogs
-from palpate.service.study.quality import warning_codes
+from palpate.service.study.quality import recorded_alerts, warning_codes
 from palpate.service.study.stages import SESSION_STAGES, TUMOUR_STAGES, StudyStage
 from palpate.service.study.states import StageState, StageStatus, StudyUnit
 
@@ -129,7 +129,8 @@ def _was_finished(log: LogEnd, used: Use | None) -> bool:
 
 def _done(stage: StudyStage, folder: Path, names: set[str]) -> StageStatus:
     codes = warning_codes(folder, stage.records)
-    return StageStatus(stage, StageState.DONE, used=_used(stage, folder, names), codes=codes)
+    alerts = recorded_alerts(folder / stage.alerts) if stage.alerts else ()
+    return StageStatus(stage, StageState.DONE, used=_used(stage, folder, names), codes=codes, alerts=alerts)
 
 
 def _used(stage: StudyStage, folder: Path, names: set[str]) -> Use | None:

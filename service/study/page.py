@@ -124,6 +124,7 @@ def render_study(progress: StudyProgress, results: Path, page: Path) -> str:
         seen=progress.seen.strftime("%Y-%m-%d at %H:%M"),
         workflow=f"At work: {progress.workflow}." if progress.workflow else "No workflow is at work on these results.",
         overview=_overview(progress),
+        alerts=_alerts(progress, link),
         failures=_failures(progress, link),
         running=[
             {"stage": one.stage.name, "label": unit_label(unit), "reason": one.reason}
@@ -179,7 +180,9 @@ def _headline(progress: StudyProgress) -> str:
     words += [f"{states[StageState.RUNNING]:,} running"] if states[StageState.RUNNING] else []
     words += [f"{states[StageState.WAITING]:,} not finished"] if states[StageState.WAITING] else []
     words += [f"{flagged:,} with warnings about quality"] if flagged else []
-    return f"{', '.join(words)}."
+    alerted = sum(1 for unit in progress.tumours if unit.alerts)
+    alerts = f" {alerted:,} {'tumour has' if alerted == 1 else 'tumours have'} an alert." if alerted else ""
+    return f"{', '.join(words)}.{alerts}"
 
 
 def _left_words(left: TimeLeft) -> str:
@@ -233,6 +236,16 @@ def _failed(units: Iterable[StudyUnit]) -> list[tuple[StudyUnit, StageStatus]]:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
+
+
+def _alerts(progress: StudyProgress, link: Linker) -> list[dict[str, object]]:
+    """Return the alerts of all tumours, those that are raised first."""
+    found = [(alert, link(unit)) for unit in progress.tumours for alert in unit.alerts]
+    found.sort(key=lambda one: one[0].state != "raised")
+    return [
+        {"code": one.code, "state": one.state, "sentence": one.sentence, "places": _some([place])}
+        for one, place in found
+    ]
 
 
 def _flagged(progress: StudyProgress, link: Linker) -> list[dict[str, object]]:

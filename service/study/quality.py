@@ -1,4 +1,4 @@
-"""Codes of the warnings in the records of a session's steps."""
+"""Codes of the warnings, and alerts, in the records of a session's steps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 from palpate.bounded_read import read_bounded
 from palpate.quality_warning import recorded_warnings
 from palpate.renamed import with_current_keys
+from palpate.service.study.states import StudyAlert
 
 _KINDS: Final = {"_ingest.json": "ingest", "_inversion.json": "inversion", "calibration.json": "calibration"}
 UNREADABLE: Final = "unreadable-record"
@@ -34,6 +35,23 @@ def warning_codes(folder: Path, patterns: Sequence[str]) -> tuple[str, ...]:
             except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
                 found[UNREADABLE] = None
     return tuple(found)
+
+
+def recorded_alerts(record: Path) -> tuple[StudyAlert, ...]:
+    """Return the alerts in a record that are raised or undecided; none where it cannot be read, which is a warning.
+
+    Args:
+        record: forecast.json.
+    """
+    try:
+        told = json.loads(read_bounded(record)).get("alerts", ())
+        return tuple(
+            StudyAlert(str(one["code"]), str(one["state"]), str(one["sentence"]))
+            for one in told
+            if one["state"] != "not raised"
+        )
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return ()
 
 
 def _matching(folder: Path, pattern: str) -> Iterator[Path]:

@@ -19,6 +19,7 @@ class StudyStage:
         read_by: steps that read this output and that need it no longer once they are done.
         always: whether every session asks for it.
         records: patterns of the JSON records with the warnings of this step, relative to the session's folder.
+        alerts: JSON record with alerts about the patient, relative to that folder; empty for none.
     """
 
     name: str
@@ -26,6 +27,7 @@ class StudyStage:
     read_by: tuple[str, ...] = ()
     always: bool = True
     records: tuple[str, ...] = ()
+    alerts: str = ""
 
 
 SESSION_STAGES: Final = (
@@ -43,7 +45,9 @@ TUMOUR_STAGES: Final = (
     StudyStage("tumour", "history.h5", ("calibrate",), records=("history.json",)),
     StudyStage("calibrate", "calibration", ("forecast", "outlook"), records=("calibration/calibration.json",)),
     StudyStage("tetrahedra", "mesh", ("forecast",), always=False),
-    StudyStage("forecast", "forecast", ("outlook",), records=("forecast/forecast.json",)),
+    StudyStage(
+        "forecast", "forecast", ("outlook",), records=("forecast/forecast.json",), alerts="forecast/forecast.json"
+    ),
     StudyStage("outlook", "outlook.html"),
     StudyStage("forecast_dicom", "dicom", always=False, records=("dicom.json",)),
 )

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from palpate.resources import Use
 from palpate.service.study.stages import StudyStage
+from palpate.twin.alerts.out_of_step import OUT_OF_STEP
+
+_OF_STEP: Final = "twin-out-of-step"
 
 
 class StageState(StrEnum):
@@ -22,6 +26,21 @@ class StageState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StudyAlert:
+    """Alert about a patient, as the page shows it.
+
+    Attributes:
+        code: stable code (docs/warnings.md).
+        state: "raised", or "undecided" where draws or records cannot tell.
+        sentence: what was found.
+    """
+
+    code: str
+    state: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageStatus:
     """State of one step of one session or tumour.
 
@@ -31,6 +50,7 @@ class StageStatus:
         reason: sentence with which it failed, or the last line of the log of a running one; empty otherwise.
         used: resources that it used; None where no record says so.
         codes: codes of the warnings in its records.
+        alerts: alerts in its record that are raised or undecided.
     """
 
     stage: StudyStage
@@ -38,6 +58,7 @@ class StageStatus:
     reason: str = ""
     used: Use | None = None
     codes: tuple[str, ...] = ()
+    alerts: tuple[StudyAlert, ...] = ()
 
     def without(self, label: str) -> StageStatus:
         """Return the status with a reason that does not name its session, so that equal causes are counted together.
@@ -71,6 +92,17 @@ class StudyUnit:
     def codes(self) -> tuple[str, ...]:
         """Codes of the warnings of all steps, each once."""
         return tuple(dict.fromkeys(code for one in self.stages for code in one.codes))
+
+    @property
+    def alerts(self) -> tuple[StudyAlert, ...]:
+        """Alerts of all steps; a twin that its calibration calls out of step is one before any forecast."""
+        found = [alert for one in self.stages for alert in one.alerts]
+        reasons = [code for code in self.codes if code in OUT_OF_STEP]
+        if reasons and not any((one.code, one.state) == (_OF_STEP, "raised") for one in found):
+            found = [one for one in found if one.code != _OF_STEP]
+            said = f"The twin is out of step with this patient: {', '.join(reasons)}."
+            found.append(StudyAlert(_OF_STEP, "raised", said))
+        return tuple(found)
 
     @property
     def state(self) -> StageState:

@@ -87,6 +87,7 @@ def study_json(progress: StudyProgress) -> str:
         "workflow": progress.workflow or None,
         "time_left": asdict(time_left(progress)),
         "usage": [asdict(one) for one in usage_by_stage(progress)],
+        "alerts": [{"subject": unit.subject, **asdict(alert)} for unit in progress.tumours for alert in unit.alerts],
         "study": [_step(unit, one) for unit, one in _asked_steps(progress)],
     }
     return json.dumps(told, indent=1) + "\n"

@@ -19,6 +19,7 @@ from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.phantom.identity import Identity, save
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.events import Registrar, read_doses
+from palpate.imaging.tumour.followed_plans import plan_notes
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.history_file import history_remarks, read_history
 from palpate.imaging.tumour.onto_grid import TumourGrid
@@ -420,13 +421,19 @@ def test_an_unknown_column_is_named_with_the_one_meant(folder: Path, name: str, 
         read_treatments(table(folder, line(dose_gy=2), header=(*HEADER, name)))
 
 
-def test_columns_of_later_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who recommended a treatment changes nothing today."""
+def test_treatments_carry_the_plan_that_they_follow(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fit on treatments that the twin proposed must be known as one; a person's name is no plan and goes nowhere."""
     header = (*HEADER, "registration", "recommended_by")
     read_treatments(table(folder, line(dose_gy=2), header=header))
+    followed = read_treatments(table(folder, line(dose_gy=2, recommended_by="first-0a1b2c3d"), header=header))
     assert not capsys.readouterr().err
-    read_treatments(table(folder, line(dose_gy=2, recommended_by="board"), header=header))
+    assert [row.plan_id for row in followed] == ["first-0a1b2c3d"]
+    started = followed[0].date - datetime.timedelta(days=7)
+    note = "radiotherapy follows plan first-0a1b2c3d: 1 line, from day 7 on"
+    assert plan_notes(followed, started) == (note,)
+    other = read_treatments(table(folder, line(dose_gy=2, recommended_by="board"), header=header))
     assert "recommended_by is not used" in capsys.readouterr().err
+    assert plan_notes(other, started) == ()
 
 
 def test_the_command_says_what_will_be_applied(tmp_path: Path, palpate_inside: Callable[..., object]) -> None:

@@ -59,10 +59,11 @@ def test_a_forecast_states_it_without_further_runs() -> None:
     """The draws' own daily volumes are enough; a later scan is nearer to the day that is forecast."""
     calibration = drawn(24)
     last = calibration.history.scans[-1].day
-    _, rows, told = forecast_with_curve(calibration, [last + 40.0])
+    found = forecast_with_curve(calibration, [last + 40.0])
+    told = found.next_scans
     assert [one.day for one in told] == [last + after for after in AFTER_DAYS if after < 40.0]
     assert all(0.0 <= one.variance_removed <= 1.0 for one in told)
-    assert {one.day for one in told} <= {row["day"] for row in rows}
+    assert {one.day for one in told} <= {row["day"] for row in found.rows}
 
 
 def test_page_says_it(tmp_path: Path) -> None:

@@ -102,15 +102,18 @@ def first_events(progression: Values, horizon: float, competing: Values | None =
     return EventTimes(np.minimum(days, horizon), kinds.astype(np.int64), horizon)
 
 
-def times_of_curve(days: Sequence[float], volumes_ml: Values, rule: EventRule) -> EventTimes:
+def times_of_curve(
+    days: Sequence[float], volumes_ml: Values, rule: EventRule, competing: Values | None = None
+) -> EventTimes:
     """Return the first events of sampled volumes, such as a forecast's day by day, ln V linear in between.
 
     Args:
         days: days of the samples, ascending, shape (times,).
         volumes_ml: volume of each draw on these days, ml, shape (times, draws).
         rule: rule of the event; it may know the nadir of the scans before.
+        competing: day of a treatment that ends the wait for the event, infinity where there is none, shape (draws,).
     """
     logs = np.log(np.maximum(volumes_ml, 1e-6))
     for at in range(len(days) - 1):
         rule.meet(SampledPiece(float(days[at]), float(days[at + 1]), logs[at], logs[at + 1]))
-    return first_events(rule.days, float(days[-1]))
+    return first_events(rule.days, float(days[-1]), competing)

@@ -1,19 +1,13 @@
-"""Inputs of a plan: the calibration with what is wrong with it, and the file of the limits."""
+"""Inputs of a plan: the file of the limits."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from palpate.config.limits import LimitsSettings
 from palpate.config.region_choice import split_choice
 from palpate.config.section import parse_settings
 from palpate.errors import InputError
-from palpate.imaging.files.json_object import read_json
-
-CALIBRATION_RECORD: Final = "calibration.json"
-OUT_OF_STEP: Final = ("scan-not-as-predicted", "clock-shifted", "calibration-not-converged")
-"""Warnings of a calibration that say that the twin is out of step with its patient."""
 
 
 def read_limits(path: Path) -> LimitsSettings:
@@ -43,17 +37,3 @@ def limit_files(limits: LimitsSettings, path: Path) -> dict[str, Path]:
         for at, one in enumerate(limits.organs, start=1)
     }
     return found | ({} if limits.dose is None else {"dose": path.parent / limits.dose.file})
-
-
-def out_of_step(calibration: Path) -> tuple[str, ...]:
-    """Return the sentences that say why a twin is out of step with its patient; none where it is not.
-
-    Args:
-        calibration: folder of palpate calibrate.
-
-    Raises:
-        InputError: the record beside the calibration is missing or cannot be read.
-    """
-    record = read_json(calibration / CALIBRATION_RECORD, what="the record of palpate calibrate", record="calibration")
-    warnings = record.get("warnings", [])
-    return tuple(str(one["sentence"]) for one in warnings if one.get("code") in OUT_OF_STEP)

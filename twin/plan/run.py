@@ -6,12 +6,12 @@ from pathlib import Path
 
 from palpate.config.limits import LimitsSettings
 from palpate.progress import say
+from palpate.twin.alerts.out_of_step import out_of_step
 from palpate.twin.calibration_file import load_calibration
 from palpate.twin.plan.candidates import candidates
 from palpate.twin.plan.choice import alpha_identified, choose
 from palpate.twin.plan.dose_in_space import dose_in_space
 from palpate.twin.plan.outcome import waiting
-from palpate.twin.plan.read import out_of_step
 from palpate.twin.products.plan_folder import PlanResult
 
 
@@ -26,7 +26,10 @@ def planned(folder: Path, limits: LimitsSettings, beside: Path) -> PlanResult:
     Raises:
         InputError: an input cannot be used, or no schedule keeps the limits.
     """
-    calibration, reasons = load_calibration(folder / "calibration.h5"), out_of_step(folder)
+    calibration, reasons = (
+        load_calibration(folder / "calibration.h5"),
+        tuple(one.sentence for one in out_of_step(folder)),
+    )
     dose = dose_in_space(calibration.history, limits, beside)
     organs = tuple(dose.organ(one, beside) for one in limits.organs)
     schedules = candidates(limits, organs)

@@ -35,6 +35,9 @@ from palpate.provenance import versions
 from palpate.renamed import old_keys, record_text
 from palpate.resources import gather_use
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
+from palpate.twin.alerts.alert import AlertInputs, TwinAlert, out_of_step_alert, progression_alert
+from palpate.twin.alerts.progression import ForecastProgression, progressions
+from palpate.twin.alerts.unidentified import unidentified_rates
 from palpate.twin.basis import Basis
 from palpate.twin.basis_of_calibration import basis, basis_warnings
 from palpate.twin.biology import prior_shifts, untried
@@ -62,6 +65,7 @@ def forecast_into(
     comm: MPI.Comm = MPI.COMM_SELF,
     *,
     shares: bool = False,
+    alerts: AlertInputs | None = None,
 ) -> list[dict[str, object]]:
     """Forecast some days and write the folder; an interrupted run leaves no partial result. Collective.
 
@@ -72,6 +76,7 @@ def forecast_into(
         mesh: folder or file of palpate mesh with tetrahedra in the world of the first scan; None for voxels only.
         comm: ranks to share the draws; the first one writes.
         shares: whether the shares of the variance by source are written too; they take several times as long.
+        alerts: bound of the probability of progression, and what is wrong with the calibration; None for no alerts.
 
     Returns:
         Volumes, burden and displacements with intervals for each day; nothing on ranks that do not write.
@@ -85,7 +90,7 @@ def forecast_into(
         place = None
         if mesh is not None and comm.rank == 0:
             place = meshed_lattice(calibration.history, read_label_mesh(mesh), mesh)
-        found = forecast_of_days(calibration, after_days, comm, shares=shares)
+        found = forecast_of_days(calibration, after_days, comm, shares=shares, alerts=alerts)
         gather_use(comm)
         if comm.rank != 0:
             return []
@@ -105,6 +110,8 @@ class ForecastOfDays:
         moved: displacement of tissue; None where it is not forecast.
         next_scans: expected value of a further scan on some days.
         shares: shares of each quantity's variance by source; None where they were not asked for.
+        progressions: time to each kind of progression.
+        alerts: alerts about this patient.
     """
 
     calibration: Calibration
@@ -114,6 +121,8 @@ class ForecastOfDays:
     moved: MassEffectOverTime | None
     next_scans: tuple[NextScan, ...] = ()
     shares: VarianceShares | None = None
+    progressions: tuple[ForecastProgression, ...] = ()
+    alerts: tuple[TwinAlert, ...] = ()
 
 
 def forecast_of_days(
@@ -123,6 +132,7 @@ def forecast_of_days(
     *,
     displacement: bool = True,
     shares: bool = False,
+    alerts: AlertInputs | None = None,
 ) -> ForecastOfDays:
     """Forecast some days. Collective.
 
@@ -132,6 +142,7 @@ def forecast_of_days(
         comm: ranks to share the draws.
         displacement: whether the displacement of tissue is forecast too.
         shares: whether the shares of the variance by source are found too.
+        alerts: bound of the probability of progression, and what is wrong with the calibration; None for no alerts.
 
     Raises:
         InputError: a day is not after the last scan.
@@ -139,12 +150,25 @@ def forecast_of_days(
     history = calibration.history
     last = history.scans[-1].day
     days = [last + after for after in sorted(set(after_days))]
-    ahead, curve, told = forecast_with_curve(calibration, days, comm)
+    curve = forecast_with_curve(calibration, days, comm)
     past = past_curve(calibration, comm)
-    say(f"sub-{history.subject}: {len(past) + len(curve)} days of volumes")
-    moved = mass_effect(calibration, ahead, comm) if displacement else None
+    say(f"sub-{history.subject}: {len(past) + len(curve.rows)} days of volumes")
+    moved = mass_effect(calibration, curve.ahead, comm) if displacement else None
     shared = variance_shares(calibration, days, comm) if shares else None
-    return ForecastOfDays(calibration, ahead, past, curve, moved, told, shared)
+    times = progressions(history, curve.volumes_ml)
+    raised = () if alerts is None else _alerts(calibration, alerts, times)
+    return ForecastOfDays(calibration, curve.ahead, past, curve.rows, moved, curve.next_scans, shared, times, raised)
+
+
+def _alerts(
+    calibration: Calibration, asked: AlertInputs, times: Sequence[ForecastProgression]
+) -> tuple[TwinAlert, ...]:
+    """Return the alerts about a patient, whether they are raised or not."""
+    bound = asked.progression
+    likely = [] if bound is None else [progression_alert(bound, times, unidentified_rates(calibration))]
+    # One run with given rates is no twin, and nothing of it can be out of step.
+    of_step = [] if calibration.given is not None else [out_of_step_alert(asked.out_of_step)]
+    return (*likely, *of_step)
 
 
 def write_forecast(
@@ -181,6 +205,10 @@ def write_forecast(
     outside = tried.warnings()
     for warning in outside:
         say(f"WARNING: {warning}")
+    for alert in found_days.alerts:
+        if alert.shown:
+            say(f"ALERT: {alert.warning}")
+    asked_days = [found.day for found in found_days.ahead]
     record = {
         "subject": history.subject,
         "basis": str(rests_on),
@@ -194,6 +222,8 @@ def write_forecast(
         "left_out": _beyond(calibration, last + max(after_days)),
         "domain": tried.as_record(),
         "next_scan": [one.as_record() for one in found_days.next_scans],
+        "progression": [one.as_record(asked_days) for one in found_days.progressions],
+        "alerts": [one.as_record() for one in found_days.alerts],
         "warnings": [one.as_record() for one in (*basis_warnings(calibration), *front_warnings(calibration), *outside)],
         "versions": versions(),
     }

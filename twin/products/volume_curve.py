@@ -132,19 +132,32 @@ def past_curve(calibration: Calibration, comm: MPI.Comm = MPI.COMM_SELF) -> list
     return found.rows(comm)
 
 
+@dataclass(frozen=True, slots=True)
+class ForecastCurve:
+    """Forecast of some days, and volumes day by day from the last scan to the last of them.
+
+    Attributes:
+        ahead: forecast of each day.
+        rows: intervals of the volumes of each day, the first of which is that of the last scan.
+        volumes_ml: volumes of all draws, mL, by day and name, shape (draws,) each.
+        next_scans: expected value of a further scan on some days.
+    """
+
+    ahead: list[Forecast]
+    rows: list[dict[str, Any]]
+    volumes_ml: dict[float, dict[str, Values]]
+    next_scans: tuple[NextScan, ...]
+
+
 def forecast_with_curve(
     calibration: Calibration, days: Sequence[float], comm: MPI.Comm = MPI.COMM_SELF
-) -> tuple[list[Forecast], list[dict[str, Any]], tuple[NextScan, ...]]:
+) -> ForecastCurve:
     """Forecast some days, and volumes day by day from the last scan to the last of them. Collective.
 
     Args:
         calibration: calibration of the tumour.
         days: days to forecast, days since the first scan, ascending.
         comm: ranks to share the draws.
-
-    Returns:
-        The forecast of each day, the rows of the curve, the first of which is the day of the last scan, and the value
-        of a further scan.
     """
     found = VolumeCurve(calibration)
     now = present(calibration)
@@ -153,8 +166,9 @@ def forecast_with_curve(
     scans = [now.day + after for after in AFTER_DAYS]
     between = [day for first, last in pairwise((now.day, *days)) for day in days_between(first, last, scans)]
     ahead = predict_days(calibration, days, comm, on_the_way=between, look=found.look)
-    told = next_scans(found.gathered(comm), now.day, calibration.settings.contour_std_mm)
-    return list(ahead), found.rows(comm), told
+    volumes = found.gathered(comm)
+    told = next_scans(volumes, now.day, calibration.settings.contour_std_mm)
+    return ForecastCurve(list(ahead), found.rows(comm), volumes, told)
 
 
 def _dynamics(calibration: Calibration, dates: Shift) -> Dynamics:

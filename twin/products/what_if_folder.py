@@ -21,6 +21,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.resources import gather_use
+from palpate.twin.alerts.alert import AlertInputs
 from palpate.twin.biology import prior_shifts, untried
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.products.figures import intervals
@@ -42,6 +43,7 @@ def what_if_into(
     comm: MPI.Comm = MPI.COMM_SELF,
     *,
     displacement: bool = False,
+    alerts: AlertInputs | None = None,
 ) -> list[PairedDifference]:
     """Forecast a patient as planned and under other schedules, and write the folder. Collective.
 
@@ -52,6 +54,7 @@ def what_if_into(
         out: folder to create, or to replace where palpate wrote it.
         comm: ranks to share the draws; the first one writes.
         displacement: whether the displacement of tissue is forecast under each schedule too.
+        alerts: bound of the probability of progression, and what is wrong with the calibration; None for no alerts.
 
     Returns:
         The paired differences from the planned schedule.
@@ -67,7 +70,9 @@ def what_if_into(
         forecasts = []
         for course in courses:
             say(f"schedule {course.name}")
-            forecasts.append(forecast_of_days(course.calibration, after_days, comm, displacement=displacement))
+            forecasts.append(
+                forecast_of_days(course.calibration, after_days, comm, displacement=displacement, alerts=alerts)
+            )
         gather_use(comm)
         planned = forecasts[0].ahead
         found = [

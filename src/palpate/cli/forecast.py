@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from palpate.config.forecast import ForecastSettings
+    from palpate.twin.alerts.alert import AlertInputs
     from palpate.twin.calibration.calibrate import Calibration
 
 
@@ -65,8 +67,9 @@ def forecast(
     deviation, 5 and 95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView),
     keeping the mass. A forecast from one scan is marked "population, not this patient"; one with --parameters is marked
     "given rates, not this patient". With --do the same draws meet every schedule with the same chances, and
-    difference.tsv holds paired differences from the planned treatment (mL); nothing is calibrated again. The command
-    runs alone or under mpiexec -n N: the ranks share the draws, and the result does not depend on N.
+    difference.tsv holds paired differences from the planned treatment (mL); nothing is calibrated again. The times to
+    progression are in forecast.json, with an alert where its probability exceeds the bound of the settings (alert). The
+    command runs alone or under mpiexec -n N: the ranks share the draws, and the result does not depend on N.
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
@@ -80,7 +83,7 @@ def forecast(
     claim_folder(out, "forecast", inputs | {f"schedule {at}": path for at, path in enumerate(do or (), start=1)})
     if do:
         _demand_no_shares(shares=shares)
-        _what_if(calibration, do, first_scan, chosen.days_after_last_scan, out, displacement=displacement, ranks=ranks)
+        _what_if(calibration, do, first_scan, chosen, out, displacement=displacement, ranks=ranks)
         return
     from palpate.solvers.ranks import all_ranks
     from palpate.twin.products.forecast_folder import forecast_into
@@ -88,7 +91,8 @@ def forecast(
     comm = all_ranks(ranks)
     twin = _calibrated(calibration) if parameters is None else _given(calibration, parameters)
     wanted = shares or chosen.variance_shares
-    forecast_into(twin, chosen.days_after_last_scan, out, mesh, comm, shares=wanted)
+    alerts = _alert_inputs(calibration, chosen)
+    forecast_into(twin, chosen.days_after_last_scan, out, mesh, comm, shares=wanted, alerts=alerts)
 
 
 def _calibrated(folder: Path) -> Calibration:
@@ -127,7 +131,7 @@ def _what_if(
     folder: Path,
     do: list[Path],
     first_scan: str | None,
-    after_days: tuple[float, ...],
+    chosen: ForecastSettings,
     out: Path,
     *,
     displacement: bool,
@@ -140,4 +144,20 @@ def _what_if(
 
     first = first_scan_date(first_scan)
     schedules = [read_schedule(path, first) for path in do]
-    what_if_into(_calibrated(folder), schedules, after_days, out, all_ranks(ranks), displacement=displacement)
+    what_if_into(
+        _calibrated(folder),
+        schedules,
+        chosen.days_after_last_scan,
+        out,
+        all_ranks(ranks),
+        displacement=displacement,
+        alerts=_alert_inputs(folder, chosen),
+    )
+
+
+def _alert_inputs(source: Path, chosen: ForecastSettings) -> AlertInputs:
+    """Return what alerts need: the bound, and what is wrong with the calibration where its record tells."""
+    from palpate.twin.alerts.alert import AlertInputs
+    from palpate.twin.alerts.out_of_step import out_of_step_if_known
+
+    return AlertInputs(chosen.alert, out_of_step_if_known(source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ from palpate.cli.frame_options import ContourImage, Registration
 
 
 def query(
-    session: Annotated[Path, typer.Argument(help="Session folder of finished results, with mre/ and wavefield/.")],
+    session: Annotated[
+        Path,
+        typer.Argument(help="Session folder of finished results, with mre/ and wavefield/, or folder of a forecast."),
+    ],
     sphere: Annotated[
         str | None,
         typer.Option(help="Sphere X,Y,Z,RADIUS: centre R A S in the elastogram's world and radius, all in mm."),
@@ -53,7 +57,8 @@ def query(
     run: Annotated[str | None, typer.Option(help="Number or label of one run; default: all runs.")] = None,
     frequency_hz: Annotated[float | None, typer.Option(help="One frequency, Hz; default: all frequencies.")] = None,
     format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="json, csv, fhir (R4 Observation) or sr (DICOM TID 1500, needs --out).")
+        str,
+        typer.Option(help="json, csv, fhir (R4 Observation; Flag of a forecast) or sr (DICOM TID 1500, needs --out)."),
     ] = "json",
     out: Annotated[Path | None, typer.Option(help="File to write; default: print.")] = None,
     scan: Annotated[
@@ -72,8 +77,18 @@ def query(
     Give one region: a sphere, a mask, a segment or the contours of a ROI. The answer holds mean, standard deviation and
     95 % bounds of the region's mean with their Monte-Carlo errors, the share of the region that the map covers, the
     informed share, how the region came to the elastogram, warnings, versions and digests. JSON and CSV are described in
-    docs/query.md. Figures are those of palpate regions. Research use only.
+    docs/query.md. Figures are those of palpate regions. For the folder of a forecast, and no region, the answer is the
+    probability of progression by date, and the alerts, as JSON or FHIR Flags (docs/alerts.md). Research use only.
     """
+    from palpate.service.query.forecast_answer import forecast_record
+
+    if (record := forecast_record(session)) is not None:
+        options = {"--sphere": sphere, "--mask": mask, "--seg": seg, "--roi": roi, "--name": name, "--than": than}
+        options |= {"--above": above is not None, "--quantity": quantity, "--run": run, "--scan": scan, "--key": key}
+        options |= {"--frequency-hz": frequency_hz, "--registration": registration, "--contour-image": contour_image}
+        options |= {"--settings": settings, "--space": space != "auto"}
+        _of_forecast(record, format, out, options)
+        return
     from palpate.config.region_choice import split_choice
     from palpate.config.registration import RegistrationSettings
     from palpate.config.section import parse_settings
@@ -118,4 +133,16 @@ def query(
             partial.write_text(TEXTS[chosen](answer), encoding="utf-8")
         else:
             write_report(partial, answer, identity)
+    say(f"answer in {out}")
+
+
+def _of_forecast(record: Path, given: str, out: Path | None, options: Mapping[str, object]) -> None:
+    """Answer when progression is likely and which alerts there are."""
+    from palpate.progress import say
+    from palpate.service.query.forecast_writing import answer_forecast
+
+    text = answer_forecast(record, given, out, options)
+    if out is None:
+        print(text, end="")
+        return
     say(f"answer in {out}")

@@ -57,6 +57,14 @@ def test_dates_and_days_say_the_same(tmp_path: Path) -> None:
     assert by_day.irradiations[-1].dose_gy.max() == by_date.irradiations[-1].dose_gy.max() == 1.0
 
 
+def test_an_added_treatment_may_follow_a_plan(tmp_path: Path) -> None:
+    """The schedule stands in difference.json as it is given: with the plan that it follows."""
+    text = "add: [{date: 77, kind: radiotherapy, dose_gy: 3, recommended_by: first-0a1b2c3d}]"
+    assert days(applied(tmp_path, text))[0] == [30.0, 31.0, 77.0, 77.0, 78.0]
+    own = read_schedule(tmp_path / "schedule.yaml")
+    assert [row.plan_id for row in own.rows(datetime.date(2001, 1, 1))] == ["first-0a1b2c3d"]
+
+
 def test_treatments_are_added_with_the_columns_of_their_table(tmp_path: Path) -> None:
     """A course of weekdays, a drug and an operation on what the last scan shows."""
     text = (
