@@ -11,7 +11,7 @@ verify = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Compare results with a known truth (errors, coverage); check records of provenance, audit trails and consents.",
+    help="Compare results with a known truth (errors, coverage); check provenance, audit trails and consents.",
 )
 
 
@@ -258,9 +258,9 @@ def provenance(
     """Check the signed record of results: signature, each file, and the results that they were made from.
 
     A line for each part says whole, changed, missing, not recorded, not trusted or not found. Exit code 1 where a
-    result is not what its record says, with one sentence; 2 where nothing can be checked. An input that is not found is
-    no fault. With --rerun results must be equal bit for bit on the same machine, libraries and ranks, and to 1e-4 of the
-    largest magnitude elsewhere.
+    result is not what its record says, with one sentence; 2 where nothing can be checked. An input that is not found
+    is no fault. With --rerun results must be equal bit for bit on the same machine, libraries and ranks, and to 1e-4
+    of the largest magnitude elsewhere.
     """
     from palpate.service.provenance.report import parse_places, provenance_findings, results_below
     from palpate.service.provenance.rerun import Rerun
