@@ -31,11 +31,13 @@ class ProvenanceCheck:
         trusted: public keys whose signatures count.
         places: places of inputs that the user names, by role.
         seen: folders that were checked.
+        known: places of inputs that were found, by their content.
     """
 
     trusted: Sequence[Ed25519PublicKey]
     places: Mapping[str, Path] = field(default_factory=dict)
     seen: set[Path] = field(default_factory=set)
+    known: dict[str, Path] = field(default_factory=dict)
 
     def of(self, folder: Path, name: str) -> Iterator[Finding]:
         """Yield what is found of a result and, after it, of its inputs.
@@ -74,7 +76,7 @@ class ProvenanceCheck:
 
     def _input(self, folder: Path, name: str, one: InputFact) -> Iterator[Finding]:
         part = f"input {one.role}"
-        path = input_place(folder, one, self.places)
+        path = input_place(folder, one, self.places) or self.known.get(one.content)
         if path is None:
             advice = f"name it with --input {one.role.replace(' ', '-')}=PATH"
             yield Finding(name, part, PartState.NOT_FOUND, advice)
@@ -82,6 +84,7 @@ class ProvenanceCheck:
         if digest(path) != one.content:
             yield Finding(name, part, PartState.CHANGED, f"{path.name} is not what this was made from")
         else:
+            self.known[one.content] = path
             yield Finding(name, part, PartState.WHOLE, _of_another_run(path, one))
         if (path / CRATE).is_file() and path.resolve() not in self.seen:
             yield from self.of(path, f"{name} > {one.role}")

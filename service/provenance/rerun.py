@@ -14,7 +14,7 @@ from typing import Final
 from palpate.errors import InputError
 from palpate.launcher import mpiexec
 from palpate.progress import say
-from palpate.run_crate.surroundings import THREADS
+from palpate.run_crate.surroundings import UNSET, VARIABLES
 from palpate.service.provenance.compare import difference, is_same
 from palpate.service.provenance.finding import Finding, PartState
 from palpate.service.provenance.places import input_place
@@ -126,10 +126,11 @@ def _option(option: str, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _environment(crate: ReadCrate) -> dict[str, str]:
-    """Return the environment of the step: no job of MPI around it, and its own number of threads."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHED) and name != THREADS}
-    stated = crate.environment.get(THREADS, "unset")
-    return plain if stated == "unset" else plain | {THREADS: stated}
+    """Return the environment of the step: no job of MPI around it, and the recorded variables of linear algebra."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHED)}
+    stated = {name: crate.environment.get(name, UNSET) for name in VARIABLES}
+    kept = {name: value for name, value in plain.items() if name not in stated}
+    return kept | {name: value for name, value in stated.items() if value != UNSET}
 
 
 def _unlike(one: ReadCrate, other: ReadCrate) -> list[str]:

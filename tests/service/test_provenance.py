@@ -15,12 +15,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from palpate.config.provenance import signing_variables
+from palpate.config.settings import load_settings
 from palpate.content_digest import digest
 from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
 from palpate.output_marker import read_mark, stranger_in
 from palpate.run_crate.names import CRATE, OPERATOR, SIGNATURE, SIGNING_KEY
 from palpate.run_crate.signing_key import key_text
+from palpate.service.provenance.compare import difference, is_same
 from palpate.service.provenance.finding import Finding
 from palpate.service.provenance.report import provenance_findings, results_below
 from tests.conftest import Outcome
@@ -267,3 +270,59 @@ def test_folder_without_record_is_said_to_have_none(tmp_path: Path, palpate_insi
     """No record is another answer than a wrong one."""
     done = palpate_inside("verify", "provenance", tmp_path)
     assert (done.code, "no result with a record" in done.printed) == (2, True)
+
+
+def test_step_runs_again_to_the_same_bits(session: Path, palpate_inside: Inside) -> None:
+    """The record must be enough to make the result again: settings, options, inputs by content, nothing else."""
+    done = palpate_inside("verify", "provenance", session / "mre", "--rerun")
+    assert done.code == 0, done.printed
+    again = [line for line in done.printed.splitlines() if ": re-run" in line]
+    assert len(again) == len(list((session / "mre").glob("sub-*")))
+    assert all(line.endswith("whole (the same to the last bit)") for line in again)
+
+
+def test_result_that_its_settings_do_not_give_is_found(session: Path, palpate_inside: Inside) -> None:
+    """A signer may be wrong about a result; only the step itself shows that."""
+    maps, key = session / "mre", Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    told = json.loads((maps / CRATE).read_text())
+    settings = next(one for one in told["@graph"] if one["@id"] == "#settings")
+    settings["value"] = json.dumps(json.loads(settings["value"]) | {"tissue_density_kg_m3": 1500.0})
+    (maps / CRATE).write_text(json.dumps(told))
+    (maps / SIGNATURE).write_bytes(key.sign((maps / CRATE).read_bytes()))
+    done = palpate_inside("verify", "provenance", maps, "--rerun")
+    assert done.code == 1, done.printed
+    assert "_inversion.json: changed (numbers differ by" in done.printed
+
+
+def test_record_that_does_not_hold_is_never_run(session: Path, palpate_inside: Inside) -> None:
+    """A record is a command line: a forged one must not start anything."""
+    _flip(session / "mre" / CRATE, 4000)
+    done = palpate_inside("verify", "provenance", session / "mre", "--rerun")
+    assert (done.code, "re-run" in done.printed) == (1, False)
+
+
+def test_operator_and_key_of_a_study_reach_its_steps() -> None:
+    """The configuration names them once; steps learn them from the environment, as on a cluster's nodes."""
+    section = {"signing_key": "~/k", "operator": "R 7"}
+    chosen = load_settings({"sessions": "s.tsv", "results": "r", "provenance": section})
+    found = signing_variables(chosen.provenance)
+    assert found == {SIGNING_KEY: str(Path("~/k").expanduser()), OPERATOR: "R 7"}
+    assert signing_variables(load_settings({"sessions": "s.tsv", "results": "r"}).provenance) == {}
+
+
+def test_numbers_are_compared_by_the_scale_of_their_array(tmp_path: Path) -> None:
+    """Elsewhere sums round otherwise; a voxel near zero must not make a map of kPa count as different."""
+    one, other = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    one.write_text("region\tkPa\nliver\t2.0\nspleen\t1e-9\n")
+    other.write_text("region\tkPa\nliver\t2.0\nspleen\t2e-6\n")
+    assert difference(one, other) == pytest.approx(1e-6, rel=1e-2)
+    other.write_text("region\tkPa\nkidney\t2.0\nspleen\t1e-9\n")
+    assert difference(one, other) == np.inf
+    records = tmp_path / "a.json", tmp_path / "b.json"
+    for path, seconds in zip(records, (1.0, 2.0), strict=True):
+        path.write_text(json.dumps({"misfit": 1.5, "seconds": {"solve": seconds}}))
+    assert is_same(*records)
+    records[1].write_text(json.dumps({"misfit": 1.25, "seconds": {}}))
+    assert not is_same(*records)
+    assert difference(*records) == pytest.approx(0.25 / 1.5)
+    assert difference(tmp_path / "a.html", tmp_path / "b.html") is None

@@ -27,7 +27,7 @@ WHOLE: Final = ("sessions", "results", "forms")
 """Keys of a study's configuration that are not sections."""
 SECTIONS: Final = (
     *("phantom", "ingest", "mesh", "inversion", "maps", "derived", "report", "regions"),
-    *("tumour", "twin", "forecast"),
+    *("tumour", "twin", "forecast", "provenance"),
 )
 """Keys of its sections. Their classes are not imported here: each is part of the programs of its own steps alone."""
 

@@ -18,8 +18,11 @@ from palpate.launcher import launcher_size
 from palpate.program import Program
 from palpate.provenance import versions
 
-THREADS: Final = "OMP_NUM_THREADS"
-"""Environment variable that says how many threads linear algebra takes; sums of other numbers round otherwise."""
+VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE")
+"""Environment variables that say how linear algebra is divided and by which kernels: sums in another order round
+otherwise."""
+UNSET: Final = "unset"
+"""Value of a variable that is not set."""
 _HOME: Final = Path(__file__).resolve().parents[1]
 _CPU: Final = Path("/proc/cpuinfo")
 _SOLVERS: Final = "palpate.solvers"
@@ -59,7 +62,7 @@ def environment() -> dict[str, str]:
         "machine": platform.machine(),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        THREADS: os.environ.get(THREADS, "unset"),
+        **{name: os.environ.get(name, UNSET) for name in VARIABLES},
         "ranks": str(launcher_size()),
     }
 
