@@ -68,6 +68,8 @@ def _key_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (home / "palpate").mkdir(mode=0o700)
     (home / "palpate" / "key").write_bytes(bytes(range(32)))
     (home / "palpate" / "key").chmod(0o600)
+    (home / "palpate" / "signing-key").write_bytes(bytes(range(32)))
+    (home / "palpate" / "signing-key").chmod(0o600)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(home))
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from typing import Final
@@ -10,8 +9,8 @@ from typing import Final
 from palpate.errors import InputError
 from palpate.imaging.deidentify.key import LENGTH, Key
 from palpate.progress import say
+from palpate.secret_file import make_secret, own_secret, read_secret, unusable_secret
 
-_SHAPE: Final = f"a file of {LENGTH} bytes"
 _OWN: Final = "your own key ($XDG_CONFIG_HOME/palpate/key, by default ~/.config/palpate/key)"
 # Without the path itself: logs travel with the results, and a home is named after somebody.
 _ADVICE: Final = "Give the key that was made for this study, or a path where none is yet."
@@ -26,15 +25,11 @@ def user_key_path() -> Path:
     Raises:
         InputError: nobody says where the user's home is.
     """
-    stated = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    # A relative path there is to be ignored (XDG Base Directory Specification).
-    if stated.is_absolute():
-        return stated / "palpate" / "key"
-    try:
-        return Path.home() / ".config" / "palpate" / "key"
-    except RuntimeError as error:
+    place = own_secret("key")
+    if place is None:
         found = "no home folder"
-        raise InputError(_OWN, found=found, expected="a place for it", advice=_ADVICE_OWN) from error
+        raise InputError(_OWN, found=found, expected="a place for it", advice=_ADVICE_OWN)
+    return place
 
 
 def demand_key_apart(path: Path | None, out: Path, *sources: Path) -> None:
@@ -84,7 +79,7 @@ def open_key(path: Path | None, *, away_from: Path) -> Key:
     demand_key_apart(path, away_from)
     where, own, path = key_name(path), path is None, user_key_path() if path is None else path
     try:
-        made = not path.exists() and _make(path)
+        made = not path.exists() and make_secret(path, secrets.token_bytes(LENGTH))
     except OSError as error:
         raise _unusable(where, error) from error
     if made and own:
@@ -121,23 +116,11 @@ def results_around(out: Path) -> Path:
 
 
 def _read(where: str, path: Path) -> Key:
-    try:
-        mode = path.stat().st_mode & 0o077
-        secret = path.read_bytes() if path.is_file() else b""
-    except OSError as error:
-        raise _unusable(where, error) from error
-    if len(secret) != LENGTH:
-        found = f"{len(secret)} bytes" if path.is_file() else "no file"
-        raise InputError(where, found=found, expected=_SHAPE, advice=_advice(where))
-    if mode:
-        found = "a file that others may read"
-        raise InputError(where, found=found, expected="mode 0600", advice="Run chmod 600 on it.")
-    return Key(secret)
+    return Key(read_secret(where, path, LENGTH, _advice(where)))
 
 
 def _unusable(where: str, error: OSError) -> InputError:
-    found = f"a place that cannot be read or written ({error.strerror})"
-    return InputError(where, found=found, expected=_SHAPE, advice=_advice(where))
+    return unusable_secret(where, error, LENGTH, _advice(where))
 
 
 def key_advice(path: Path | None) -> str:
@@ -156,24 +139,3 @@ def key_advice(path: Path | None) -> str:
 
 def _advice(where: str) -> str:
     return _ADVICE_OWN if where == _OWN else _ADVICE
-
-
-def _make(path: Path) -> bool:
-    """Make a new key; whether it was this process that did.
-
-    A link to a finished file appears at once and whole, and fails where somebody was faster: theirs is the key then.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(secrets.token_bytes(LENGTH))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(partial, path)
-    except FileExistsError:
-        return False
-    finally:
-        partial.unlink(missing_ok=True)
-    return True

@@ -12,7 +12,7 @@ from typing import Any
 
 from palpate.folder_walk import walk_folder
 
-NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv"})
+NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv", "ro-crate-metadata.json", "ro-crate-metadata.json.sig"})
 """Files that may be added to a folder of results because no step reads them (design.md 3.4)."""
 _SETTLED_S = 3.0
 """Age below which a file's state is not reliable, seconds: it may be written again within one tick of its clock."""
@@ -59,9 +59,19 @@ def digest(path: Path) -> str:
     """
     if path.is_file():
         return _file_digest(path)
+    return folder_digest({name: _file_digest(file) for name, file in _files(path)})
+
+
+def folder_digest(files: Mapping[str, str]) -> str:
+    """Return the digest of a folder from those of its files.
+
+    Args:
+        files: SHA-256 of each file by its relative name, in the order of a walk; `NOTES` are left out.
+    """
     total = sha256()
-    for name, file in _files(path):
-        total.update(f"{name} {_file_digest(file)}\n".encode())
+    for name, content in files.items():
+        if NOTES.isdisjoint(name.split("/")):
+            total.update(f"{name} {content}\n".encode())
     return total.hexdigest()
 
 

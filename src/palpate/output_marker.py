@@ -21,6 +21,7 @@ from palpate.content_digest import digest
 from palpate.leftovers import partial_of
 from palpate.receipt import NAME as RECEIPT
 from palpate.resources import NAME as RESOURCES
+from palpate.run_crate.names import CRATE, SIGNATURE
 from palpate.system_files import is_system_file
 
 MARKER: Final = ".palpate"
@@ -40,8 +41,8 @@ _CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Names by which the output of each step is known. Markers of older versions do not name the step."""
 
-_TIMED: Final = ("*_inversion.json",)
-"""Records of a run's seconds and counts, which differ between two runs to the same maps: listed by name alone."""
+_TIMED: Final = ("*_inversion.json", CRATE, SIGNATURE)
+"""Records of a run's seconds, counts and day, which differ between two runs to the same maps: listed by name alone."""
 
 _LEFT: Final = r"\.(partial|replaced)-[0-9a-f]{8}-[0-9]+-[0-9]+-.+"
 """Pattern of hidden files and folders that a killed command leaves (palpate.leftovers)."""

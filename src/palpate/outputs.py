@@ -34,6 +34,8 @@ from palpate.ownership import owning
 from palpate.provenance import atomic_files
 from palpate.receipt import is_as_received, sign
 from palpate.resources import note_use
+from palpate.run_crate.command import note_inputs
+from palpate.run_crate.seal import seal
 
 _READ: Final = (
     *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
@@ -82,6 +84,7 @@ class OutputFolder:
             partial.mkdir()
             try:
                 yield partial
+                seal(partial, self.path)
                 mark(partial, self.step)
                 sign(partial, self.path)
                 _refuse_foreign(self.path, self.step)
@@ -149,6 +152,7 @@ def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> Out
     _refuse_foreign(path, step)
     _refuse_inside_another(path, step)
     demand_writable_place(path)
+    note_inputs(step, inputs)
     return OutputFolder(path, step)
 
 

@@ -30,6 +30,9 @@ HOME = Path(__file__).parent
 _LEFT_OUT = frozenset({PACKAGE, f"{PACKAGE}.cli", f"{PACKAGE}.program", f"{PACKAGE}.receipt"})
 """Modules that change no result: the version, the table of commands with the exit codes, and this bookkeeping."""
 
+_RECORDING = f"{PACKAGE}.run_crate."
+"""Package that writes beside a result how it was made."""
+
 
 class Program:
     """Source of the package on disk, with digests of its commands.
@@ -115,7 +118,7 @@ class Program:
             top = name.split(".")[0]
             if top != PACKAGE:
                 others.add(top)
-            elif name in self._modules and name not in modules and name not in _LEFT_OUT:
+            elif name in self._modules and name not in modules and not _changes_no_result(name):
                 modules.add(name)
                 waiting.append(name.rpartition(".")[0])  # Python runs the package's own file first
                 waiting.extend(_absolute(one, self._package[name]) for one in self._source(name).imports)
@@ -145,6 +148,11 @@ class Program:
         if path not in self._contents:
             self._contents[path] = sha256(path.read_bytes()).hexdigest()
         return self._contents[path]
+
+
+def _changes_no_result(module: str) -> bool:
+    """Return whether a module is left out: one of `_LEFT_OUT`, or of the package that records and signs runs."""
+    return module in _LEFT_OUT or f"{module}.".startswith(_RECORDING)
 
 
 def _absolute(imported: str, package: str) -> str:

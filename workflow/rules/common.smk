@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from palpate.config.provenance import signing_variables
 from palpate.config.region_choice import names_beside
 from palpate.config.settings import load_settings
 from palpate.config.study import ONE_SCAN, growth_scans, participants_file, read_study, stream_files
@@ -91,6 +92,8 @@ ATTEMPTS = CHECKOUT / "workflow" / "scripts" / "attempts.sh"
 prefix = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; . {shlex.quote(str(ATTEMPTS))}; "
 if settings.forms:
     prefix += f"export {FORMS_VARIABLE}={shlex.quote(str(settings.forms.expanduser().absolute()))}; "
+for variable, value in signing_variables(settings.provenance).items():
+    prefix += f"export {variable}={shlex.quote(value)}; "
 shell.prefix(prefix)
 
 

@@ -13,7 +13,9 @@ import typer
 from typer.core import TyperArgument, TyperCommand
 from typer.models import OptionInfo
 
+from palpate.cli.given import given_parameters
 from palpate.progress import Loudness, set_loudness
+from palpate.run_crate.command import carrying_out
 
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 """Settings of all commands for click: `-h`, and lines of help up to 120 characters."""
@@ -51,6 +53,7 @@ EXAMPLES: Final = {
     "verify credibility": "palpate verify credibility results --out credibility.html",
     "verify audit": "palpate verify audit trails/audit --heads trails/audit-heads",
     "verify consent": "palpate verify consent results --consents consents",
+    "verify provenance": "palpate verify provenance results/sub-01/ses-01/mre --key signing-key.pub",
     "check": "palpate check --config config.yaml",
     "config show": "palpate config show config.yaml --section inversion",
     "config profile": "palpate config profile slurm > my-cluster/config.yaml",
@@ -120,7 +123,7 @@ def _add(app: typer.Typer, name: str, words: str, function: Callable[..., None])
     example = EXAMPLES.get(words)
     epilog = None if example is None else with_example(example)
     register = app.command(name, cls=_Command, context_settings=CONTEXT, short_help=first, epilog=epilog)
-    register(_spoken(function))
+    register(_spoken(words, function))
 
 
 def with_example(line: str) -> str:
@@ -132,15 +135,18 @@ def with_example(line: str) -> str:
     return f"\b\nExample:\n  {line}"
 
 
-def _spoken(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a command's function with the options -q and -v."""
+def _spoken(words: str, function: Callable[..., None]) -> Callable[..., None]:
+    """Return a command's function with the options -q and -v, which notes how it was started."""
+    plain = get_type_hints(function, include_extras=True)
 
     @wraps(function)
     def spoken(*, quiet: bool = False, verbose: bool = False, **given: object) -> None:
         choose_loudness(quiet=quiet, verbose=verbose)
-        function(**given)
+        out = given.get("out")
+        with carrying_out(words, out if isinstance(out, Path) else None, tuple(given_parameters(plain, given))):
+            function(**given)
 
-    hints = {name: _worded(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
+    hints = {name: _worded(hint) for name, hint in plain.items()}
     own = [one.replace(annotation=hints[one.name]) for one in inspect.signature(function).parameters.values()]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)

@@ -11,7 +11,7 @@ verify = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Compare results with a known truth (errors, coverage); check the service's audit trail and consents.",
+    help="Compare results with a known truth (errors, coverage); check provenance, audit trails and consents.",
 )
 
 
@@ -233,3 +233,51 @@ def consent(
         print(f"sub-{subject}: no longer permitted: {purposes}; derived so far:")
         for thing in derived_of(served.root, subject, audit):
             print(f"  {thing.what}: {thing.where} ({thing.count})")
+
+
+@verify.command()
+def provenance(
+    results: Annotated[Path, typer.Argument(help="Folder of a result, or a folder around results, such as a study's.")],
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key that you trust (PEM); repeat for each. Default: the key of this machine."),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="<role>=<path>",
+            help="Place of an input that does not lie beside its result, or a value that the record withholds; "
+            "repeat for each.",
+        ),
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run each step again into a temporary folder, and compare the results.")
+    ] = False,
+) -> None:
+    """Check the signed record of results: signature, each file, and the results that they were made from.
+
+    A line for each part says whole, changed, missing, not recorded, not trusted or not found. Exit code 1 where a
+    result is not what its record says, with one sentence; 2 where nothing can be checked. An input that is not found
+    is no fault. With --rerun results must be equal bit for bit on the same machine, libraries and ranks, and to 1e-4
+    of the largest magnitude elsewhere.
+    """
+    from palpate.service.provenance.report import parse_places, provenance_findings, results_below
+    from palpate.service.provenance.rerun import Rerun
+
+    named = parse_places(given or ())
+    found = results_below(results)
+    faults = count = 0
+    places = {role: Path(place) for role, place in named.items()}
+    for one in provenance_findings(found, key or (), places):
+        print(one.line())
+        faults, count = faults + one.state.is_fault, count + 1
+    if rerun and not faults:  # a record that does not hold says nothing of how to run it again
+        for folder, name in found:
+            for one in Rerun(folder, name, named).findings():
+                print(one.line())
+                faults, count = faults + one.state.is_fault, count + 1
+    if faults:
+        print(f"{faults} of {count} parts are not what the record says.")
+        raise typer.Exit(1)
+    print(f"All {count} parts that were found are what the record says.")

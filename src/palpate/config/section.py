@@ -15,6 +15,7 @@ from palpate.config.setting_errors import settings_error, shown_value
 from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
 from palpate.renamed import current_settings
+from palpate.run_crate.command import note_settings
 
 _OPTION = "--settings"
 _MOST_VALUES: Final = 10_000
@@ -26,7 +27,7 @@ WHOLE: Final = ("sessions", "results", "forms")
 """Keys of a study's configuration that are not sections."""
 SECTIONS: Final = (
     *("phantom", "ingest", "mesh", "inversion", "maps", "derived", "report", "regions"),
-    *("tumour", "twin", "forecast"),
+    *("tumour", "twin", "forecast", "provenance"),
 )
 """Keys of its sections. Their classes are not imported here: each is part of the programs of its own steps alone."""
 
@@ -108,8 +109,13 @@ def parse_settings[S: Section](model: type[S], text: str | None) -> S:
         InputError: the text is neither, it holds sections of other steps alone, or a key or value is not one that the
             section knows.
     """
-    if text is None:
-        return model()
+    found = model() if text is None else _parsed(model, text)
+    note_settings(_without_paths(found))
+    return found
+
+
+def _parsed[S: Section](model: type[S], text: str) -> S:
+    """Return the settings in the text of an option, or in the file that it names."""
     inline = _is_content(text)
     where = _OPTION if inline else text
     content = parse_object(text, _OPTION) if inline else _of_file(text)
@@ -117,6 +123,12 @@ def parse_settings[S: Section](model: type[S], text: str | None) -> S:
         return model.model_validate(_own_part(content, model, where))
     except ValidationError as error:
         raise settings_error(where, error, model) from error
+
+
+def _without_paths(settings: Section) -> dict[str, Any]:
+    """Return settings as JSON values without those that are paths: they tell nothing elsewhere, and may hold names."""
+    paths = {name for name in type(settings).model_fields if isinstance(getattr(settings, name), Path)}
+    return settings.model_dump(mode="json", exclude=paths)
 
 
 def _is_content(text: str) -> bool:

@@ -14,6 +14,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.maps import MapsSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
+from palpate.config.provenance import ProvenanceSettings
 from palpate.config.regions import RegionsSettings
 from palpate.config.report import ReportSettings
 from palpate.config.section import Section, parse_object
@@ -68,6 +69,9 @@ class Settings(Section):
 
     forecast: ForecastSettings = ForecastSettings()
     """Forecast by the twin."""
+
+    provenance: ProvenanceSettings = ProvenanceSettings()
+    """Signed record of how each result was made."""
 
 
 def load_settings(config: Mapping[str, object], where: str = "config") -> Settings:

@@ -1,0 +1,96 @@
+"""Files of secrets: made once, whole, readable by their owner only, and refused where others may read them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from palpate.errors import InputError
+
+
+def own_secret(name: str) -> Path | None:
+    """Return the place of a user's own secret: palpate/<name> in $XDG_CONFIG_HOME, or in ~/.config where it is not set.
+
+    Args:
+        name: name of the file, such as "key".
+
+    Returns:
+        The path; None where nobody says where the user's home is.
+    """
+    stated = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    # A relative path there is to be ignored (XDG Base Directory Specification).
+    if stated.is_absolute():
+        return stated / "palpate" / name
+    try:
+        return Path.home() / ".config" / "palpate" / name
+    except RuntimeError:
+        return None
+
+
+def make_secret(path: Path, secret: bytes) -> bool:
+    """Make the file of a secret; return whether it was this process that did.
+
+    A link to a finished file appears at once and whole, and fails where somebody was faster: theirs is the secret then.
+
+    Args:
+        path: the file; missing folders are made, for the user alone.
+        secret: its bytes.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secret)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def read_secret(where: str, path: Path, length: int, advice: str) -> bytes:
+    """Read a secret.
+
+    Args:
+        where: the secret in messages.
+        path: its file.
+        length: its length, bytes.
+        advice: what to do where it cannot be used.
+
+    Raises:
+        InputError: it is no file of that length, cannot be read, or others may read it.
+    """
+    expected = f"a file of {length} bytes"
+    try:
+        mode = path.stat().st_mode & 0o077
+        secret = path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise unusable_secret(where, error, length, advice) from error
+    if len(secret) != length:
+        found = f"{len(secret)} bytes" if path.is_file() else "no file"
+        raise InputError(where, found=found, expected=expected, advice=advice)
+    if mode:
+        found = "a file that others may read"
+        raise InputError(where, found=found, expected="mode 0600", advice="Run chmod 600 on it.")
+    return secret
+
+
+def unusable_secret(where: str, error: OSError, length: int, advice: str) -> InputError:
+    """Return the error for a secret whose place cannot be used.
+
+    Args:
+        where: the secret in messages.
+        error: what the system said.
+        length: length of the secret, bytes.
+        advice: what to do.
+    """
+    found = f"a place that cannot be read or written ({error.strerror})"
+    return InputError(where, found=found, expected=f"a file of {length} bytes", advice=advice)
