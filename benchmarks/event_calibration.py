@@ -8,8 +8,8 @@ each member with its own future. The truth is the patient's own future, which no
 
 The slope is that of a logistic regression of what happened on the logit of the forecast: 1 is calibrated, below 1 is
 too sure. The baseline is the cohort's Kaplan-Meier estimate, one number for all. Truth and forecast have the same law
-of growth: this measures whether the way from draws to probabilities is right, not whether the law is. Rows "by logistic"
-forecast the same patients from a pool of the logistic rung, a law that is not theirs.
+of growth: this measures whether the way from draws to probabilities is right, not whether the law is. Rows "by
+logistic" forecast the same patients from a pool of the logistic rung, a law that is not theirs.
 
     python benchmarks/event_calibration.py --out folder [--short]
 
@@ -186,7 +186,8 @@ def main() -> None:
         f"{patients:,} patients of the radial rung, forecast from a pool of {members:,} others; the effective number "
         f"of draws is {np.median(effective):.0f} in the median patient and below 20 in {few:.1f} % of patients."
     )
-    left = "Truth and forecast have one law and one prior, but for rows by logistic. No patient of the lattice has a forecast here."
+    laws = "Truth and forecast have one law and one prior, but for rows by logistic. No patient of the lattice has a "
+    left = f"{laws}forecast here."
     seconds = time.perf_counter() - began
     write_record("event_calibration", found, published="none", notes=[tried, left], seconds=seconds, out=chosen.record)
 

@@ -68,17 +68,20 @@ def progression_alert(
     state = told.beside(asked.above)
     facts = {"event": asked.event, "by_day": day, "by_days": asked.by_days, "above": asked.above}
     facts |= told.as_record() | {"unidentified": list(unidentified)}
-    return TwinAlert("progression", state, _progression_warning(asked, day, told, unidentified), facts)
+    # Where most draws have it on that day, the scans themselves show it.
+    already = chosen.times.probability_by(chosen.last_scan) > 0.5
+    warning = _progression_warning(asked, day, told, unidentified, already=already)
+    return TwinAlert("progression", state, warning, facts)
 
 
 def _progression_warning(
-    asked: AlertSettings, day: float, told: DrawnProbability, unidentified: Sequence[str]
+    asked: AlertSettings, day: float, told: DrawnProbability, unidentified: Sequence[str], *, already: bool
 ) -> QualityWarning:
     event = f"{EVENTS[asked.event]} by day {day:g}, {asked.by_days:g} days after the last scan"
     beside = f"the bound is {100.0 * asked.above:g} %"
-    whose = ""
+    whose = " It is so on the last scan already." if already else ""
     if unidentified:
-        whose = (
+        whose += (
             f" Unidentified by this patient's images: {', '.join(unidentified)}; there it is the prior's probability."
         )
     if told.beside(asked.above) is AlertState.UNDECIDED:
