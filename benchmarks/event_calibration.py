@@ -115,7 +115,8 @@ def forecasts(measured: Values, pool: Values, happened: NDArray[np.bool_]) -> tu
 def slope(probability: Values, outcome: Values) -> tuple[float, float, float]:
     """Return the slope of outcomes on logits of probabilities by logistic regression, with its 95 % interval."""
     design = np.stack([np.ones(len(outcome)), np.log(probability) - np.log1p(-probability)], axis=1)
-    beta = np.array([0.0, 1.0])
+    # Newton's steps from no slope: those from a slope of one can diverge on forecasts of a foreign law.
+    beta = np.array([np.log(outcome.mean()) - np.log1p(-outcome.mean()), 0.0])
     for _ in range(50):
         fitted = 1.0 / (1.0 + np.exp(-design @ beta))
         information = design.T @ (design * (fitted * (1.0 - fitted))[:, None])
