@@ -156,7 +156,7 @@ def judged(at: int, probability: Values, times: EventTimes, by: str = "") -> lis
     Args:
         at: number of the date.
         probability: forecast of each patient, shape (patients,).
-        times: what happened.
+        times: true first event of each patient.
         by: law of the forecast in words, where it is not that of the truth: then no goal is set.
     """
     day, within = float(SCANS[-1] + AHEAD[at]), f"within {AHEAD[at]} days{by}"
@@ -189,8 +189,11 @@ def main() -> None:
     )
     laws = "Truth and forecast have one law and one prior, but for rows by logistic. No patient of the lattice has a "
     left = f"{laws}forecast here."
+    kept = "Seconds are those of the last run; blocks of patients may come from runs before it."
     seconds = time.perf_counter() - began
-    write_record("event_calibration", found, published="none", notes=[tried, left], seconds=seconds, out=chosen.record)
+    write_record(
+        "event_calibration", found, published="none", notes=[tried, left, kept], seconds=seconds, out=chosen.record
+    )
 
 
 if __name__ == "__main__":

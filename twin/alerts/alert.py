@@ -15,7 +15,7 @@ from palpate.twin.alerts.state import AlertState
 
 @dataclass(frozen=True, slots=True)
 class AlertInputs:
-    """What alerts need beside the forecast.
+    """Bound and warnings by which a forecast is judged.
 
     Attributes:
         progression: bound of the probability of progression; None for no such alert.
@@ -31,10 +31,10 @@ class TwinAlert:
     """Alert about one patient.
 
     Attributes:
-        kind: what it is about.
-        state: whether it is raised; draws may leave it undecided.
-        warning: its stable code, what was found, and what to do.
-        facts: figures that it rests on, as plain JSON values.
+        kind: subject of the alert.
+        state: state of the alert; draws may leave it undecided.
+        warning: stable code, finding and remedy.
+        facts: figures behind the alert, as plain JSON values.
     """
 
     kind: Literal["progression", "out of step"]
