@@ -8,8 +8,8 @@ each member with its own future. The truth is the patient's own future, which no
 
 The slope is that of a logistic regression of what happened on the logit of the forecast: 1 is calibrated, below 1 is
 too sure. The baseline is the cohort's Kaplan-Meier estimate, one number for all. Truth and forecast have the same law
-of growth: this measures whether the way from draws to probabilities is right, not whether the law is. Rows "by logistic"
-forecast the same patients from a pool of the logistic rung, a law that is not theirs.
+of growth: this measures whether the way from draws to probabilities is right, not whether the law is. Rows "by
+logistic" forecast the same patients from a pool of the logistic rung, a law that is not theirs.
 
     python benchmarks/event_calibration.py --out folder [--short]
 
@@ -115,7 +115,8 @@ def forecasts(measured: Values, pool: Values, happened: NDArray[np.bool_]) -> tu
 def slope(probability: Values, outcome: Values) -> tuple[float, float, float]:
     """Return the slope of outcomes on logits of probabilities by logistic regression, with its 95 % interval."""
     design = np.stack([np.ones(len(outcome)), np.log(probability) - np.log1p(-probability)], axis=1)
-    beta = np.array([0.0, 1.0])
+    # Newton's steps from no slope: those from a slope of one can diverge on forecasts of a foreign law.
+    beta = np.array([np.log(outcome.mean()) - np.log1p(-outcome.mean()), 0.0])
     for _ in range(50):
         fitted = 1.0 / (1.0 + np.exp(-design @ beta))
         information = design.T @ (design * (fitted * (1.0 - fitted))[:, None])
@@ -155,7 +156,7 @@ def judged(at: int, probability: Values, times: EventTimes, by: str = "") -> lis
     Args:
         at: number of the date.
         probability: forecast of each patient, shape (patients,).
-        times: what happened.
+        times: true first event of each patient.
         by: law of the forecast in words, where it is not that of the truth: then no goal is set.
     """
     day, within = float(SCANS[-1] + AHEAD[at]), f"within {AHEAD[at]} days{by}"
@@ -186,9 +187,13 @@ def main() -> None:
         f"{patients:,} patients of the radial rung, forecast from a pool of {members:,} others; the effective number "
         f"of draws is {np.median(effective):.0f} in the median patient and below 20 in {few:.1f} % of patients."
     )
-    left = "Truth and forecast have one law and one prior, but for rows by logistic. No patient of the lattice has a forecast here."
+    laws = "Truth and forecast have one law and one prior, but for rows by logistic. No patient of the lattice has a "
+    left = f"{laws}forecast here."
+    kept = "Seconds are those of the last run; blocks of patients may come from runs before it."
     seconds = time.perf_counter() - began
-    write_record("event_calibration", found, published="none", notes=[tried, left], seconds=seconds, out=chosen.record)
+    write_record(
+        "event_calibration", found, published="none", notes=[tried, left, kept], seconds=seconds, out=chosen.record
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class ForecastAnswer:
 
     Attributes:
         subject: label of the subject.
-        basis: what the forecast rests on, in words.
+        basis: basis of growth and of the effect of treatment, in words.
         last_scan_day: day of the last scan, days since the first.
         progression: times to each kind of progression, as forecast.json has them.
         alerts: alerts with their states, as forecast.json has them.

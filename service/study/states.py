@@ -32,7 +32,7 @@ class StudyAlert:
     Attributes:
         code: stable code (docs/warnings.md).
         state: "raised", or "undecided" where draws or records cannot tell.
-        sentence: what was found.
+        sentence: finding in one sentence.
     """
 
     code: str

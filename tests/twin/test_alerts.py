@@ -126,6 +126,16 @@ def test_sentences_say_what_draws_and_images_do_not_tell() -> None:
     assert not high.shown
 
 
+def test_what_the_last_scan_shows_is_not_told_as_a_forecast() -> None:
+    """A tumour that grew by half between scans has progressed: "by day 130" alone would read as if it were to come."""
+    tumour = history()  # whose visible volume has grown from scan to scan
+    found = progressions(tumour, _volumes(LAST + np.arange(0.0, 61.0), np.full(60, 0.01)))
+    asked = AlertSettings(by_days=60.0, above=0.5)
+    assert "on the last scan already" in progression_alert(asked, found, ()).warning.sentence
+    coming = progression_alert(AlertSettings(by_days=60.0, above=0.5, event="regrowth"), found, ())
+    assert "already" not in coming.warning.sentence
+
+
 def test_out_of_step_is_raised_by_the_calibration_s_own_warnings(tmp_path: Path) -> None:
     """One list of codes stops a plan and raises the alert; without a record nobody can tell, which is said."""
     assert out_of_step_if_known(tmp_path) is None

@@ -15,7 +15,7 @@ from palpate.twin.alerts.state import AlertState
 
 @dataclass(frozen=True, slots=True)
 class AlertInputs:
-    """What alerts need beside the forecast.
+    """Bound and warnings by which a forecast is judged.
 
     Attributes:
         progression: bound of the probability of progression; None for no such alert.
@@ -31,10 +31,10 @@ class TwinAlert:
     """Alert about one patient.
 
     Attributes:
-        kind: what it is about.
-        state: whether it is raised; draws may leave it undecided.
-        warning: its stable code, what was found, and what to do.
-        facts: figures that it rests on, as plain JSON values.
+        kind: subject of the alert.
+        state: state of the alert; draws may leave it undecided.
+        warning: stable code, finding and remedy.
+        facts: figures behind the alert, as plain JSON values.
     """
 
     kind: Literal["progression", "out of step"]
@@ -68,17 +68,20 @@ def progression_alert(
     state = told.beside(asked.above)
     facts = {"event": asked.event, "by_day": day, "by_days": asked.by_days, "above": asked.above}
     facts |= told.as_record() | {"unidentified": list(unidentified)}
-    return TwinAlert("progression", state, _progression_warning(asked, day, told, unidentified), facts)
+    # Where most draws have it on that day, the scans themselves show it.
+    already = chosen.times.probability_by(chosen.last_scan) > 0.5
+    warning = _progression_warning(asked, day, told, unidentified, already=already)
+    return TwinAlert("progression", state, warning, facts)
 
 
 def _progression_warning(
-    asked: AlertSettings, day: float, told: DrawnProbability, unidentified: Sequence[str]
+    asked: AlertSettings, day: float, told: DrawnProbability, unidentified: Sequence[str], *, already: bool
 ) -> QualityWarning:
     event = f"{EVENTS[asked.event]} by day {day:g}, {asked.by_days:g} days after the last scan"
     beside = f"the bound is {100.0 * asked.above:g} %"
-    whose = ""
+    whose = " It is so on the last scan already." if already else ""
     if unidentified:
-        whose = (
+        whose += (
             f" Unidentified by this patient's images: {', '.join(unidentified)}; there it is the prior's probability."
         )
     if told.beside(asked.above) is AlertState.UNDECIDED:

@@ -83,11 +83,18 @@ def query(
     from palpate.service.query.forecast_answer import forecast_record
 
     if (record := forecast_record(session)) is not None:
-        options = {"--sphere": sphere, "--mask": mask, "--seg": seg, "--roi": roi, "--name": name, "--than": than}
-        options |= {"--above": above is not None, "--quantity": quantity, "--run": run, "--scan": scan, "--key": key}
-        options |= {"--frequency-hz": frequency_hz, "--registration": registration, "--contour-image": contour_image}
-        options |= {"--settings": settings, "--space": space != "auto"}
-        _of_forecast(record, format, out, options)
+        others: dict[str, object] = {
+            "--sphere": sphere,
+            "--mask": mask,
+            "--seg": seg,
+            "--roi": roi,
+            "--name": name,
+            "--than": than,
+        }
+        others |= {"--above": above is not None, "--quantity": quantity, "--run": run, "--scan": scan, "--key": key}
+        others |= {"--frequency-hz": frequency_hz, "--registration": registration, "--contour-image": contour_image}
+        others |= {"--settings": settings, "--space": space != "auto"}
+        _of_forecast(record, format, out, others)
         return
     from palpate.config.region_choice import split_choice
     from palpate.config.registration import RegistrationSettings
