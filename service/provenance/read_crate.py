@@ -77,8 +77,8 @@ def _parsed(raw: bytes) -> ReadCrate:
     command = str(run["name"]).removeprefix("palpate ")
     if command not in SEALED:
         raise ValueError("a command that leaves no crate")
-    objects = [graph[one["@id"]] for one in run["object"]]
-    outputs = {one.name: one for one in (_output(graph[ref["@id"]]) for ref in graph["./"]["hasPart"])}
+    objects = [graph[one["@id"]] for one in _list(run["object"])]
+    outputs = {one.name: one for one in (_output(graph[ref["@id"]]) for ref in _list(graph["./"]["hasPart"]))}
     operator = run.get("agent")
     return ReadCrate(
         text=raw,
@@ -113,14 +113,19 @@ def _input(one: Mapping[str, Any], graph: Mapping[str, Any]) -> InputFact:
 
 
 def _parameter(one: Mapping[str, Any]) -> GivenParameter:
-    texts = tuple(str(text) for text in one.get("value", ()))
+    texts = tuple(str(text) for text in _list(one.get("value", [])))
     return GivenParameter(str(one["name"]), str(one["alternateName"]), texts, withheld="value" not in one)
 
 
 def _environment(run: Mapping[str, Any], graph: Mapping[str, Any]) -> dict[str, str]:
-    around = [graph[ref["@id"]] for ref in run["additionalProperty"]]
+    around = [graph[ref["@id"]] for ref in _list(run["additionalProperty"])]
     program = graph[run["instrument"]["@id"]]
-    libraries = [graph[ref["@id"]] for ref in program["softwareRequirements"]]
+    libraries = [graph[ref["@id"]] for ref in _list(program["softwareRequirements"])]
     found = {str(one["name"]): str(one["value"]) for one in around if one["propertyID"] == "environment"}
     found |= {str(one["name"]): str(one["softwareVersion"]) for one in (program, *libraries)}
     return found | {"commit": str(program.get("identifier", "none"))}
+
+
+def _list(refs: Any) -> list[Any]:  # noqa: ANN401 - one reference or several
+    """Return references as a list; a single one stands without."""
+    return refs if isinstance(refs, list) else [refs]

@@ -128,8 +128,10 @@ def crate_text(facts: RunFacts) -> str:
     return json.dumps({"@context": list(CONTEXT), "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _refs(entities: Sequence[Entity]) -> list[dict[str, str]]:
-    return [{"@id": one["@id"]} for one in entities]
+def _refs(entities: Sequence[Entity]) -> list[dict[str, str]] | dict[str, str]:
+    """Return references to entities; a single one stands without a list, as RO-Crate 1.1 recommends."""
+    found = [{"@id": str(one["@id"])} for one in entities]
+    return found[0] if len(found) == 1 else found
 
 
 def _descriptor() -> Entity:
@@ -152,7 +154,7 @@ def _root(facts: RunFacts, files: Sequence[Entity]) -> Entity:
         "conformsTo": {"@id": _PROFILE},
         "identifier": {"@id": CONTENT},
         "hasPart": _refs(files),
-        "mentions": [{"@id": RUN}],
+        "mentions": {"@id": RUN},
     }
 
 
@@ -161,11 +163,12 @@ def _run(facts: RunFacts, files: Sequence[Entity], objects: Sequence[Entity], ar
         "@id": RUN,
         "@type": "CreateAction",
         "name": f"palpate {facts.command}",
+        "description": "One step, started on the command line. Paths are not recorded; settings and options are.",
         "instrument": {"@id": _PROGRAM},
         "object": _refs(objects),
-        "result": _refs(files) or [{"@id": "./"}],
+        "result": _refs(files) or {"@id": "./"},
         "endTime": facts.ended,
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "actionStatus": "http://schema.org/CompletedActionStatus",
         "additionalProperty": _refs(around),
     }
     return run | ({"agent": {"@id": _OPERATOR}} if facts.operator else {})
@@ -219,11 +222,16 @@ def _parameters(facts: RunFacts) -> list[Entity]:
             "name": one.name,
             "alternateName": one.option,
         }
-        found.append(entity | ({"description": "withheld"} if one.withheld else {"value": list(one.texts)}))
+        found.append(entity | ({"description": "withheld"} if one.withheld else {"value": _value(one.texts)}))
     if facts.settings is not None:
         text = json.dumps(facts.settings, sort_keys=True)
         found.append({"@id": SETTINGS, "@type": "PropertyValue", "name": "settings", "value": text})
     return found
+
+
+def _value(texts: Sequence[str]) -> str | list[str]:
+    """Return the values of a parameter; a single one stands without a list."""
+    return texts[0] if len(texts) == 1 else list(texts)
 
 
 def _surroundings(around: Surroundings) -> list[Entity]:
@@ -238,10 +246,7 @@ def _surroundings(around: Surroundings) -> list[Entity]:
 def _program(around: Surroundings) -> list[Entity]:
     told = dict(around.versions)
     commit, own = told.pop("commit", None), told.pop("palpate")
-    libraries: list[Entity] = [
-        {"@id": f"#library-{name}", "@type": "SoftwareApplication", "name": name, "softwareVersion": number}
-        for name, number in told.items()
-    ]
+    libraries = [_library(name, number) for name, number in told.items()]
     program: Entity = {
         "@id": _PROGRAM,
         "@type": "SoftwareApplication",
@@ -250,6 +255,13 @@ def _program(around: Surroundings) -> list[Entity]:
         "softwareRequirements": _refs(libraries),
     }
     return [program | ({"identifier": commit} if commit else {}), *libraries]
+
+
+def _library(name: str, number: str) -> Entity:
+    """Return a library, under the address of its release."""
+    home = "https://www.python.org/" if name == "python" else f"https://pypi.org/project/{name}/"
+    place = home if name == "python" else f"{home}{quote(number)}/"
+    return {"@id": place, "@type": "SoftwareApplication", "name": name, "url": home, "softwareVersion": number}
 
 
 def _key(facts: RunFacts) -> list[Entity]:
