@@ -35,7 +35,7 @@ def is_same(one: Path, other: Path) -> bool:
     if one.suffix != ".json":
         return False
     try:
-        return _plain(_json(one)) == _plain(_json(other))
+        return bool(_plain(_json(one)) == _plain(_json(other)))
     except ValueError:
         return False
 

@@ -135,9 +135,9 @@ def note_inputs(step: str, inputs: Mapping[str, Path | None]) -> None:
                 role = one.name if len(one.paths) == 1 else f"{one.name} {at}"
                 _note(running, role, path, one.option)
     known = {one.path for one in running.inputs.values()}
-    for role, path in inputs.items():
-        if path is not None and role not in withheld and _file_of(path) not in known:
-            _note(running, role, path, None)
+    for role, given in inputs.items():
+        if given is not None and role not in withheld and _file_of(given) not in known:
+            _note(running, role, given, None)
 
 
 def command_for(out: Path) -> RunningCommand | None:

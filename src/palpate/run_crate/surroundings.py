@@ -88,15 +88,13 @@ def _constants(path: Path) -> list[tuple[str, float]]:
         return []
     found = []
     for node in ast.parse(text).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if _is_plain(node) else None
-        value = getattr(node, "value", None)
-        if isinstance(target, ast.Name) and target.id.endswith("TOLERANCE") and isinstance(value, ast.Constant):
-            found.append((target.id, float(value.value)))
+        match node:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=float() | int() as value))
+                | ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=float() | int() as value))
+            ) if name.endswith("TOLERANCE"):
+                found.append((name, float(value)))
     return found
-
-
-def _is_plain(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and len(node.targets) == 1
 
 
 def _locks() -> tuple[Path, ...]:
