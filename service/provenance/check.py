@@ -16,7 +16,7 @@ from palpate.run_crate.graph import InputFact
 from palpate.run_crate.names import CRATE, SIGNATURE
 from palpate.run_crate.seal import files_of
 from palpate.run_crate.signing_key import LENGTH, SIGNATURE_LENGTH, holds
-from palpate.service.provenance.finding import Finding, PartState
+from palpate.service.provenance.finding import PartFinding, PartState
 from palpate.service.provenance.places import input_place
 from palpate.service.provenance.read_crate import ReadCrate, read_crate
 
@@ -39,7 +39,7 @@ class ProvenanceCheck:
     seen: set[Path] = field(default_factory=set)
     known: dict[str, Path] = field(default_factory=dict)
 
-    def of(self, folder: Path, name: str) -> Iterator[Finding]:
+    def of(self, folder: Path, name: str) -> Iterator[PartFinding]:
         """Yield what is found of a result and, after it, of its inputs.
 
         Args:
@@ -51,41 +51,43 @@ class ProvenanceCheck:
         try:
             crate = read_crate(folder)
         except (OSError, ValueError, InputError):
-            yield Finding(name, "record", PartState.CHANGED, f"{CRATE} cannot be read")
+            yield PartFinding(name, "record", PartState.CHANGED, f"{CRATE} cannot be read")
             return
         yield from _files(folder, name, crate)
         for one in crate.inputs:
             yield from self._input(folder, name, one)
 
-    def _signature(self, folder: Path, name: str) -> Finding:
+    def _signature(self, folder: Path, name: str) -> PartFinding:
         part = "signature"
         try:
             signature, content = (folder / SIGNATURE).read_bytes(), (folder / CRATE).read_bytes()
         except OSError:
-            return Finding(name, part, PartState.MISSING, "nothing shows who made this, or that its record is whole")
+            return PartFinding(
+                name, part, PartState.MISSING, "nothing shows who made this, or that its record is whole"
+            )
         signer = None
         if len(signature) == SIGNATURE_LENGTH:
             signer = next((key for key in self.trusted if holds(key, signature, content)), None)
         if signer is not None:
-            return Finding(name, part, PartState.WHOLE, f"key {fingerprint(signer)}")
+            return PartFinding(name, part, PartState.WHOLE, f"key {fingerprint(signer)}")
         stated = _stated_key(folder)
         if stated is not None and len(signature) == SIGNATURE_LENGTH and holds(stated, signature, content):
             why = f"key {fingerprint(stated)}, which is none of those that you trust" if self.trusted else _NO_KEY
-            return Finding(name, part, PartState.UNTRUSTED, why)
-        return Finding(name, part, PartState.CHANGED, "it does not belong to the record")
+            return PartFinding(name, part, PartState.UNTRUSTED, why)
+        return PartFinding(name, part, PartState.CHANGED, "it does not belong to the record")
 
-    def _input(self, folder: Path, name: str, one: InputFact) -> Iterator[Finding]:
+    def _input(self, folder: Path, name: str, one: InputFact) -> Iterator[PartFinding]:
         part = f"input {one.role}"
         path = input_place(folder, one, self.places) or self.known.get(one.content)
         if path is None:
             advice = f"name it with --input {one.role.replace(' ', '-')}=PATH"
-            yield Finding(name, part, PartState.NOT_FOUND, advice)
+            yield PartFinding(name, part, PartState.NOT_FOUND, advice)
             return
         if digest(path) != one.content:
-            yield Finding(name, part, PartState.CHANGED, f"{path.name} is not what this was made from")
+            yield PartFinding(name, part, PartState.CHANGED, f"{path.name} is not what this was made from")
         else:
             self.known[one.content] = path
-            yield Finding(name, part, PartState.WHOLE, _of_another_run(path, one))
+            yield PartFinding(name, part, PartState.WHOLE, _of_another_run(path, one))
         if (path / CRATE).is_file() and path.resolve() not in self.seen:
             yield from self.of(path, f"{name} > {one.role}")
 
@@ -109,20 +111,20 @@ def _stated_key(folder: Path) -> Ed25519PublicKey | None:
     return Ed25519PublicKey.from_public_bytes(raw) if len(raw) == LENGTH else None
 
 
-def _files(folder: Path, name: str, crate: ReadCrate) -> Iterator[Finding]:
+def _files(folder: Path, name: str, crate: ReadCrate) -> Iterator[PartFinding]:
     """Yield the state of every file that the crate lists, and of those that it does not."""
     for file, fact in sorted(crate.outputs.items()):
         path = folder / file
         part = f"file {file}"
         if not path.is_file():
-            yield Finding(name, part, PartState.MISSING)
+            yield PartFinding(name, part, PartState.MISSING)
         elif path.stat().st_size != fact.size or digest(path) != fact.content:
-            yield Finding(name, part, PartState.CHANGED)
+            yield PartFinding(name, part, PartState.CHANGED)
         else:
-            yield Finding(name, part, PartState.WHOLE)
+            yield PartFinding(name, part, PartState.WHOLE)
     for file, path in files_of(folder):
         if file not in crate.outputs and path.name not in NOTES:
-            yield Finding(name, f"file {file}", PartState.ADDED, "it is none of this run's")
+            yield PartFinding(name, f"file {file}", PartState.ADDED, "it is none of this run's")
 
 
 def _of_another_run(path: Path, one: InputFact) -> str:

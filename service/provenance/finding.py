@@ -1,4 +1,4 @@
-"""What a check of provenance found of one part of a result."""
+"""State of one part of a result, as a check of its provenance found it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class PartState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PartFinding:
     """State of one part of a result.
 
     Attributes:
         result: the result, as the report names it.
         part: the part: "signature", "record", "file NAME" or "input ROLE".
         state: its state.
-        words: what else is to be said; empty where nothing is.
+        words: further remark; empty where there is none.
     """
 
     result: str

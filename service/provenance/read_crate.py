@@ -24,12 +24,12 @@ class ReadCrate:
         command: command that made the folder.
         content: digest of the folder's content.
         outputs: files of the folder, by name.
-        inputs: what was read.
+        inputs: files and folders that were read.
         parameters: parameters that are no files.
         settings: settings as JSON text; None where the command read none.
-        environment: what may change bits, by name, with the versions of program and libraries.
+        environment: surroundings that may change bits, by name, with the versions of program and libraries.
         public_key: public key that the crate names, base64; None where it names none.
-        operator: who answers for the run; None where nobody is named.
+        operator: name of whoever answers for the run; None where nobody is named.
     """
 
     text: bytes

@@ -9,7 +9,7 @@ from palpate.errors import InputError
 from palpate.run_crate.names import CRATE
 from palpate.run_crate.signing_key import own_public_key, public_key_of
 from palpate.service.provenance.check import ProvenanceCheck
-from palpate.service.provenance.finding import Finding
+from palpate.service.provenance.finding import PartFinding
 
 
 def results_below(folder: Path) -> list[tuple[Path, str]]:
@@ -36,7 +36,7 @@ def results_below(folder: Path) -> list[tuple[Path, str]]:
 
 def provenance_findings(
     results: Sequence[tuple[Path, str]], keys: Sequence[Path], places: Mapping[str, Path]
-) -> Iterator[Finding]:
+) -> Iterator[PartFinding]:
     """Yield what is found of results and their inputs.
 
     Args:

@@ -16,7 +16,7 @@ from palpate.launcher import mpiexec
 from palpate.progress import say
 from palpate.run_crate.surroundings import UNSET, VARIABLES
 from palpate.service.provenance.compare import difference, is_same
-from palpate.service.provenance.finding import Finding, PartState
+from palpate.service.provenance.finding import PartFinding, PartState
 from palpate.service.provenance.places import input_place
 from palpate.service.provenance.read_crate import ReadCrate, read_crate
 
@@ -33,7 +33,7 @@ class Rerun:
     Attributes:
         folder: folder of the result.
         name: the result, as the report names it.
-        places: what the user names: places of inputs, and values that the record withholds, by name with hyphens.
+        places: places of inputs, and values that the record withholds, as the user names them, by name with hyphens.
         tolerance: largest relative difference of numbers where machine, program or libraries are others.
     """
 
@@ -42,7 +42,7 @@ class Rerun:
     places: Mapping[str, str]
     tolerance: float = TOLERANCE
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[PartFinding]:
         """Run the step again into a temporary folder, and yield the comparison of each file.
 
         Raises:
@@ -55,24 +55,24 @@ class Rerun:
             unlike = _unlike(crate, read_crate(again))
             if unlike:
                 words = f"{', '.join(unlike)}: compared to {self.tolerance:g} of the largest magnitude"
-                yield Finding(self.name, f"{_PART} on other surroundings", PartState.WHOLE, words)
+                yield PartFinding(self.name, f"{_PART} on other surroundings", PartState.WHOLE, words)
             for file in sorted(crate.outputs):
                 yield self._compared(file, again / file, exact=not unlike)
             for file in sorted(read_crate(again).outputs.keys() - crate.outputs.keys()):
-                yield Finding(self.name, f"{_PART} file {file}", PartState.ADDED, "the result has no such file")
+                yield PartFinding(self.name, f"{_PART} file {file}", PartState.ADDED, "the result has no such file")
 
-    def _compared(self, file: str, again: Path, *, exact: bool) -> Finding:
+    def _compared(self, file: str, again: Path, *, exact: bool) -> PartFinding:
         part = f"{_PART} file {file}"
         if not again.is_file():
-            return Finding(self.name, part, PartState.MISSING)
+            return PartFinding(self.name, part, PartState.MISSING)
         if is_same(self.folder / file, again):
-            return Finding(self.name, part, PartState.WHOLE, "the same to the last bit")
+            return PartFinding(self.name, part, PartState.WHOLE, "the same to the last bit")
         apart = difference(self.folder / file, again)
         if apart is None:
             state = PartState.CHANGED if exact else PartState.NOT_FOUND
-            return Finding(self.name, part, state, "other bytes; its numbers are not compared")
+            return PartFinding(self.name, part, state, "other bytes; its numbers are not compared")
         words = f"numbers differ by {apart:.1e} of the largest magnitude"
-        return Finding(
+        return PartFinding(
             self.name, part, PartState.CHANGED if exact or apart > self.tolerance else PartState.WHOLE, words
         )
 

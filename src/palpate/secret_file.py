@@ -63,7 +63,7 @@ def read_secret(where: str, path: Path, length: int, advice: str) -> bytes:
         where: the secret in messages.
         path: its file.
         length: its length, bytes.
-        advice: what to do where it cannot be used.
+        advice: advice where it cannot be used.
 
     Raises:
         InputError: it is no file of that length, cannot be read, or others may read it.
@@ -88,9 +88,9 @@ def unusable_secret(where: str, error: OSError, length: int, advice: str) -> Inp
 
     Args:
         where: the secret in messages.
-        error: what the system said.
+        error: error of the system.
         length: length of the secret, bytes.
-        advice: what to do.
+        advice: advice to the user.
     """
     found = f"a place that cannot be read or written ({error.strerror})"
     return InputError(where, found=found, expected=f"a file of {length} bytes", advice=advice)

@@ -16,6 +16,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.inversion_grid import inversion_grid
 from palpate.meshing.mesh_folder import zones_path
 from palpate.meshing.zone_file import check_zones, read_zones
+from palpate.run_crate.names import CRATE, SIGNATURE
 from tests.conftest import Outcome
 from tests.meshing.masks import ragged_mask
 
@@ -52,7 +53,7 @@ def test_runs_and_frequencies(tmp_path: Path, palpate_inside: Inside) -> None:
     done = palpate_inside("mesh", wavefield, "--out", tmp_path / "mesh")
     assert done.code == 0, done.printed
     names = {f"{label}_{kind}" for label in masks for kind in ("zones.h5", "mesh.json", "mesh.vtu")}
-    assert {path.name for path in (tmp_path / "mesh").iterdir()} == names | {".palpate"}
+    assert {path.name for path in (tmp_path / "mesh").iterdir()} == names | {".palpate", CRATE, SIGNATURE}
     inverted = {one.label: inversion_grid(one).field.mask for one in read_wave_fields(wavefield)}
     for label, mask in inverted.items():
         zones = read_zones(zones_path(tmp_path / "mesh", label))

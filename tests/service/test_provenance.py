@@ -24,7 +24,7 @@ from palpate.output_marker import read_mark, stranger_in
 from palpate.run_crate.names import CRATE, OPERATOR, SIGNATURE, SIGNING_KEY
 from palpate.run_crate.signing_key import key_text
 from palpate.service.provenance.compare import difference, is_same
-from palpate.service.provenance.finding import Finding
+from palpate.service.provenance.finding import PartFinding
 from palpate.service.provenance.report import provenance_findings, results_below
 from tests.conftest import Outcome
 
@@ -72,7 +72,7 @@ def session(made: Path, tmp_path: Path, palpate_inside: Inside) -> Path:
     return copy
 
 
-def _faults(folder: Path, *keys: Path) -> list[Finding]:
+def _faults(folder: Path, *keys: Path) -> list[PartFinding]:
     return [one for one in provenance_findings(results_below(folder), keys, {}) if one.state.is_fault]
 
 

@@ -1,7 +1,8 @@
 """Entry of the command line: the commands, and the exit code and sentence for every exception that they raise.
 
 Exit codes: 0 done, 2 the input or the machine is at fault (one sentence says what to do), 1 a bug of ours (with its
-traceback), 3 `palpate check` found that something is missing, 128 + n stopped by signal n.
+traceback) or, of `palpate verify provenance`, a result that is not what its record says, 3 `palpate check` found that
+something is missing, 128 + n stopped by signal n.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class ReadInput:
 
     Attributes:
         role: its name among the parameters, such as "wavefield", or in words where a file names it.
-        path: where it lies. It reaches no record: a scanner's folder is often named after the patient.
+        path: its place. It reaches no record: a scanner's folder is often named after the patient.
         state: state of its files when the step began.
         option: option that names it; empty for an argument; None where another input names it.
     """
@@ -70,7 +70,7 @@ class RunningCommand:
         out: folder that it writes.
         given: its parameters but for the output, the settings and the number of ranks.
         settings: settings of its own section, as JSON values; None where it read none.
-        inputs: what it reads, by role.
+        inputs: files and folders that it reads, by role.
     """
 
     name: str

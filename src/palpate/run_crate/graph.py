@@ -84,11 +84,11 @@ class RunFacts:
         ended: end of the run, UTC, ISO 8601.
         content: digest of the folder's content.
         outputs: files of the folder.
-        inputs: what was read.
+        inputs: files and folders that were read.
         parameters: parameters that are no files; withheld ones without values.
         settings: settings as JSON values; None where the command read none.
         around: surroundings of the run.
-        operator: who answers for it; None where nobody is named.
+        operator: name of whoever answers for it; None where nobody is named.
         public_key: public key that belongs to the signature, base64; None where it is not signed.
     """
 

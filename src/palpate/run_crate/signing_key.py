@@ -125,7 +125,7 @@ def holds(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
     Args:
         key: public key.
         signature: 64 bytes.
-        content: what was signed.
+        content: bytes that were signed.
     """
     try:
         key.verify(signature, content)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.files.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_tetrahedra
+from palpate.run_crate.names import CRATE, SIGNATURE
 from tests.conftest import Outcome
 from tests.meshing.conforming.cases import AFFINE, balls
 
@@ -33,7 +34,7 @@ def test_labels_to_folder(tmp_path: Path, palpate_inside: Inside) -> None:
     done = palpate_inside("mesh", _labels(tmp_path, body.labels), "--out", tmp_path / "mesh")
     assert done.code == 0, done.printed
     names = {f"labels_mesh.{kind}" for kind in ("h5", "vtu", "json", "png")}
-    assert {path.name for path in (tmp_path / "mesh").iterdir()} == names | {".palpate"}
+    assert {path.name for path in (tmp_path / "mesh").iterdir()} == names | {".palpate", CRATE, SIGNATURE}
     mesh = read_tetrahedra(tmp_path / "mesh" / "labels_mesh.h5")
     report = json.loads((tmp_path / "mesh" / "labels_mesh.json").read_text())
     assert dict(mesh.names) == {1: "shell", 2: "core"}
