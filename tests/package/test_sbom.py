@@ -60,8 +60,9 @@ def test_the_published_schema_accepts_it(bill: dict[str, Any], tmp_path: Path) -
     except audit.NotAudited as reason:
         pytest.skip(str(reason))
     (folder,) = tmp_path.glob("environment/lib/*/site-packages/cyclonedx/schema/_res")
-    schemas = [json.loads((folder / f"{one}.SNAPSHOT.schema.json").read_text()) for one in ("spdx", "jsf-0.82")]
-    known = Registry().with_resources([(one["$id"], Resource.from_contents(one)) for one in schemas])
+    beside = ("spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json")
+    read = {name: Resource.from_contents(json.loads((folder / name).read_text())) for name in beside}
+    known = Registry().with_resources((f"http://cyclonedx.org/schema/{name}", one) for name, one in read.items())
     schema = json.loads((folder / "bom-1.6.SNAPSHOT.schema.json").read_text())
     judge = Draft7Validator(schema, registry=known)
     assert not [one.message for one in judge.iter_errors(bill)]
