@@ -1,7 +1,9 @@
 # make demo   set everything up, run the main job on the embedded patient, say where to look
 # make test   set everything up, run the linters and the tests
 # make verify set everything up, run what takes longer: long tests, faults, signals, false alarms
-# make dist   set everything up, build wheel and source distribution into dist/
+# make dist   set everything up, build wheel, source distribution and list of components into dist/
+# make sbom   set everything up, write the list of components with licences to dist/palpate.cdx.json
+# make audit  ask whether faults of the pinned versions are known; never passes where nobody looked
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -31,7 +33,7 @@ ON_RANKS := timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -p no:
 
 LINTERS := ruff mypy contracts snakefmt snakemake-lint
 
-.PHONY: demo test verify setup lint $(LINTERS) pytest mpi lock dist clean FORCE
+.PHONY: demo test verify setup lint $(LINTERS) pytest mpi lock audit sbom dist clean FORCE
 
 demo: $(READY) $(PATIENT)/sessions.tsv
 	$(BIN)/snakemake -c$(CORES) --configfile workflow/demo.yaml --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
@@ -117,11 +119,22 @@ lock:
 	$(BIN)/uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --no-header --no-annotate --overrides envs/overrides.txt \
 	    envs/requirements.in -o envs/requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-header --no-annotate envs/audit.in -o envs/audit.lock
+
+# The script ends with 0 (none known), 2 (some known) or 3 (not audited). Make ends with 2 wherever a command fails and
+# names the number, so what has to tell them apart runs envs/audit.py itself.
+audit:
+	@python=$$(envs/find-python) && "$$python" envs/audit.py
+
+sbom: $(READY)
+	$(BIN)/python envs/sbom.py --out dist/palpate.cdx.json
 
 # Files of an earlier build in build/ would become part of the wheel.
 dist: $(READY)
 	rm -rf build dist
 	$(BIN)/python -c 'from setuptools import build_meta as made; made.build_sdist("dist"); made.build_wheel("dist")'
+	$(BIN)/python envs/sbom.py --out dist/palpate.cdx.json
 
 clean:
 	rm -rf demo verified build dist .snakemake

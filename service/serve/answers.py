@@ -35,7 +35,7 @@ type NamedOrgan = Literal["auto", "brain", "liver", "other"]
 
 FORMATS: Final[tuple[str, ...]] = get_args(AnswerFormat.__value__)
 """Formats of the figures of one region."""
-_MEDIA: Final[Mapping[str, str]] = {
+MEDIA: Final[Mapping[str, str]] = {
     "json": "application/json",
     "draws": "application/json",
     "csv": "text/csv; charset=utf-8",
@@ -43,6 +43,7 @@ _MEDIA: Final[Mapping[str, str]] = {
     "fhir": "application/fhir+json",
     "sr": "application/dicom",
 }
+"""Media type of each format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def json_answer(told: object) -> ServedAnswer:
         told: the value.
     """
     text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return ServedAnswer(text.encode(), _MEDIA["json"])
+    return ServedAnswer(text.encode(), MEDIA["json"])
 
 
 def region_answer(session: OpenSession, query: Query, form: AnswerFormat, key: Path | None) -> ServedAnswer:
@@ -83,16 +84,16 @@ def region_answer(session: OpenSession, query: Query, form: AnswerFormat, key: P
         InputError: the question has no answer.
     """
     if form == "draws":
-        return ServedAnswer(as_draws(ask(session, query)).encode(), _MEDIA[form])
+        return ServedAnswer(as_draws(ask(session, query)).encode(), MEDIA[form])
     if form != "sr":
         demand_format(form, None, None, compares=query.than is not None)
-        return ServedAnswer(TEXTS[form](ask(session, query)).encode(), _MEDIA[form])
+        return ServedAnswer(TEXTS[form](ask(session, query)).encode(), MEDIA[form])
     with tempfile.TemporaryDirectory(prefix="palpate-report-") as folder:
         path = Path(folder) / "report.dcm"
         demand_format(form, path, None, compares=query.than is not None)
         answer = ask(session, query)
         write_report(path, answer, report_identity(session, answer, None, key, path))
-        return ServedAnswer(path.read_bytes(), _MEDIA[form], "report.dcm")
+        return ServedAnswer(path.read_bytes(), MEDIA[form], "report.dcm")
 
 
 def labels_answer(
@@ -116,7 +117,7 @@ def labels_answer(
     found = session_regions(folder, AskedRegions(labels=kept.path, space=space, key=key, settings=settings))
     lines = list(rows_of(found))
     if form == "tsv":
-        return ServedAnswer("\n".join([HEADER, *lines, ""]).encode(), _MEDIA[form])
+        return ServedAnswer("\n".join([HEADER, *lines, ""]).encode(), MEDIA[form])
     record = record_of(found)
     for one in record.values():
         one["labels_digest"] = kept.sha256
@@ -143,11 +144,11 @@ def change_answer(
     named = None if organ == "auto" else organ
     found = compared_sessions(*folders, kept.path, organ=named, physiology=physiology)
     if form == "tsv":
-        return ServedAnswer(found.table.encode(), _MEDIA[form])
+        return ServedAnswer(found.table.encode(), MEDIA[form])
     rows = change_rows(found.pairs, physiology=physiology)
     digests = {**found.record["input_digests"], "labels": kept.sha256}
     told = {"rows": rows, **found.record, "input_digests": digests, "research_use_only": RESEARCH_USE}
-    return ServedAnswer(record_json(told).encode(), _MEDIA[form])
+    return ServedAnswer(record_json(told).encode(), MEDIA[form])
 
 
 def slice_answer(session: OpenSession, run: int, index: int) -> ServedAnswer:
@@ -178,7 +179,7 @@ def slice_answer(session: OpenSession, run: int, index: int) -> ServedAnswer:
         "top_kpa": float(np.quantile(covered, 0.98)) if covered.size else 1.0,
         "values_base64": base64.b64encode(text).decode("ascii"),
     }
-    return ServedAnswer((json.dumps(told, allow_nan=False) + "\n").encode(), _MEDIA["json"])
+    return ServedAnswer((json.dumps(told, allow_nan=False) + "\n").encode(), MEDIA["json"])
 
 
 def forecasts_answer(folder: Path, subject: str) -> ServedAnswer:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -37,50 +37,13 @@ from palpate.service.serve.answers import (
 from palpate.service.serve.consent import PURPOSES
 from palpate.service.serve.desk import ServiceDesk
 from palpate.service.serve.events import RequestFacts
+from palpate.service.serve.fields import RESPONSES, Asking, Desk, Digest, Facts, Purpose, Session, Subject, response
 from palpate.service.serve.kept import DIGEST
+from palpate.service.serve.override_routes import add_overrides
 from palpate.service.serve.page import POLICY, page_text
 from palpate.service.serve.refusals import RequestRefusal, error_body, refusal_of
 from palpate.service.serve.results import LABEL, MAP_NAME
 from palpate.service.serve.tokens import AskingPerson
-
-type Subject = Annotated[str, Path(pattern=LABEL, description="Label of the subject.", examples=["01"])]
-type Session = Annotated[str, Path(pattern=LABEL, description="Label of the session.", examples=["01"])]
-type Purpose = Annotated[
-    Literal["care", "research", "trial", "training"],
-    Query(description="Purpose of use, which consents and tokens may limit."),
-]
-type Digest = Annotated[str, Query(pattern=DIGEST, description="Digest of an uploaded region.")]
-
-_ERROR: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["where", "found", "expected", "advice"],
-            "properties": {name: {"type": "string"} for name in ("where", "found", "expected", "advice")},
-        }
-    },
-}
-_STATUSES: Final = {
-    400: "The question has no answer, or a file cannot be used.",
-    401: "No token, or one that does not hold.",
-    403: "The token or a missing consent does not allow it.",
-    404: "There is no such thing.",
-    405: "The address has no such method.",
-    408: "The request arrived too slowly.",
-    413: "The request is too large.",
-    414: "The query is too long.",
-    421: "The request is for another host.",
-    422: "A field is missing or of another form.",
-    429: "Too many requests.",
-    503: "The service is busy, or cannot keep its trail.",
-}
-_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": words, "content": {"application/json": {"schema": _ERROR}}}
-    for status, words in _STATUSES.items()
-}
-
 
 _EXPECTED: Final = {
     "float_parsing": "a number",
@@ -91,26 +54,6 @@ _EXPECTED: Final = {
     "missing": "a value",
 }
 """Words for what a field expects, by the fault that pydantic found."""
-
-
-def _desk(request: Request) -> ServiceDesk:
-    found: ServiceDesk = request.app.state.desk
-    return found
-
-
-def _person(request: Request) -> AskingPerson:
-    found: AskingPerson = request.state.person
-    return found
-
-
-def _facts(request: Request) -> RequestFacts:
-    found: RequestFacts = request.state.facts
-    return found
-
-
-type Desk = Annotated[ServiceDesk, Depends(_desk)]
-type Asking = Annotated[AskingPerson, Depends(_person)]
-type Facts = Annotated[RequestFacts, Depends(_facts)]
 
 
 def make_app(desk: ServiceDesk) -> FastAPI:
@@ -133,28 +76,29 @@ def make_app(desk: ServiceDesk) -> FastAPI:
     _lists(app)
     _questions(app)
     _uploads(app)
+    add_overrides(app)
     _doors(app)
     _refusals(app)
     return app
 
 
 def _lists(app: FastAPI) -> None:
-    @app.get("/api/v1/subjects", responses=_RESPONSES, tags=["lists"])
+    @app.get("/api/v1/subjects", responses=RESPONSES, tags=["lists"])
     async def subjects(desk: Desk, asking: Asking) -> Response:
         """List the subjects."""
         asking.demand("reader", "planner")
-        return _response(json_answer({"subjects": await desk.pool.run(desk.results.subjects)}))
+        return response(json_answer({"subjects": await desk.pool.run(desk.results.subjects)}))
 
-    @app.get("/api/v1/subjects/{subject}/sessions", responses=_RESPONSES, tags=["lists"])
+    @app.get("/api/v1/subjects/{subject}/sessions", responses=RESPONSES, tags=["lists"])
     async def sessions(
         subject: Subject, desk: Desk, asking: Asking, facts: Facts, purpose: Purpose = "care"
     ) -> Response:
         """List the finished sessions of a subject."""
         desk.admit(asking, facts, subject, purpose)
         desk.results.subject(subject)
-        return _response(json_answer({"subject": subject, "sessions": desk.results.sessions(subject)}))
+        return response(json_answer({"subject": subject, "sessions": desk.results.sessions(subject)}))
 
-    @app.get("/api/v1/subjects/{subject}/sessions/{session}/maps", responses=_RESPONSES, tags=["lists"])
+    @app.get("/api/v1/subjects/{subject}/sessions/{session}/maps", responses=RESPONSES, tags=["lists"])
     async def maps(
         subject: Subject, session: Session, desk: Desk, asking: Asking, facts: Facts, purpose: Purpose = "care"
     ) -> Response:
@@ -162,11 +106,11 @@ def _lists(app: FastAPI) -> None:
         desk.admit(asking, facts, subject, purpose, session)
         found = desk.results.maps(subject, session)
         told = [{"name": one.name, "bytes": one.stat().st_size} for one in found]
-        return _response(json_answer({"subject": subject, "session": session, "maps": told}))
+        return response(json_answer({"subject": subject, "session": session, "maps": told}))
 
     @app.get(
         "/api/v1/subjects/{subject}/sessions/{session}/maps/{name}",
-        responses={**_RESPONSES, 200: {"content": {"application/gzip": {}}, "description": "The map, NIfTI."}},
+        responses={**RESPONSES, 200: {"content": {"application/gzip": {}}, "description": "The map, NIfTI."}},
         response_class=FileResponse,
         tags=["lists"],
     )
@@ -184,21 +128,21 @@ def _lists(app: FastAPI) -> None:
         path = desk.map(subject, session, name)
         return FileResponse(path, media_type="application/gzip", filename=path.name)
 
-    @app.get("/api/v1/subjects/{subject}/forecasts", responses=_RESPONSES, tags=["figures"])
+    @app.get("/api/v1/subjects/{subject}/forecasts", responses=RESPONSES, tags=["figures"])
     async def forecasts(
         subject: Subject, desk: Desk, asking: Asking, facts: Facts, purpose: Purpose = "care"
     ) -> Response:
         """Tell the figures of a subject's finished forecasts."""
         desk.admit(asking, facts, subject, purpose)
         folder = desk.results.subject(subject)
-        return _response(await desk.pool.run(lambda: forecasts_answer(folder, subject)))
+        return response(await desk.pool.run(lambda: forecasts_answer(folder, subject)))
 
 
 def _questions(app: FastAPI) -> None:
     @app.get(
         "/api/v1/subjects/{subject}/sessions/{session}/region",
         responses={
-            **_RESPONSES,
+            **RESPONSES,
             200: {
                 "description": "The figures, as palpate query writes them.",
                 "content": {
@@ -244,9 +188,9 @@ def _questions(app: FastAPI) -> None:
             than = _spec(desk, opened, asking, than_sphere, than_region, than_name, "than") if second else None
             return region_answer(opened, RegionQuery(spec, options, space, desk.key, None, than), format, desk.key)
 
-        return _response(await desk.pool.run(lambda: desk.cache.use(folder, answer)))
+        return response(await desk.pool.run(lambda: desk.cache.use(folder, answer)))
 
-    @app.get("/api/v1/subjects/{subject}/sessions/{session}/labels", responses=_RESPONSES, tags=["figures"])
+    @app.get("/api/v1/subjects/{subject}/sessions/{session}/labels", responses=RESPONSES, tags=["figures"])
     async def labels(
         subject: Subject,
         session: Session,
@@ -269,9 +213,9 @@ def _questions(app: FastAPI) -> None:
             kept = desk.regions.find(region, asking.name)
             return labels_answer(folder, kept, space, chosen, format, desk.key)
 
-        return _response(await desk.pool.run_large(lambda: desk.cache.use(folder, answer)))
+        return response(await desk.pool.run_large(lambda: desk.cache.use(folder, answer)))
 
-    @app.get("/api/v1/subjects/{subject}/change", responses=_RESPONSES, tags=["figures"])
+    @app.get("/api/v1/subjects/{subject}/change", responses=RESPONSES, tags=["figures"])
     async def change(
         subject: Subject,
         first: Annotated[str, Query(alias="from", pattern=LABEL, description="Earlier session.")],
@@ -291,11 +235,11 @@ def _questions(app: FastAPI) -> None:
         facts.regions.append(region)
         kept = desk.regions.find(region, asking.name)
         varied = physiology == "on"
-        return _response(
+        return response(
             await desk.pool.run_large(lambda: change_answer(folders, kept, organ, format, physiology=varied))
         )
 
-    @app.get("/api/v1/subjects/{subject}/sessions/{session}/slices/{index}", responses=_RESPONSES, tags=["figures"])
+    @app.get("/api/v1/subjects/{subject}/sessions/{session}/slices/{index}", responses=RESPONSES, tags=["figures"])
     async def one_slice(
         subject: Subject,
         session: Session,
@@ -310,7 +254,7 @@ def _questions(app: FastAPI) -> None:
         desk.admit(asking, facts, subject, purpose, session)
         folder = desk.results.session(subject, session)
         found = await desk.pool.run(lambda: desk.cache.use(folder, lambda opened: slice_answer(opened, run, index)))
-        return _response(found)
+        return response(found)
 
 
 def _spec(
@@ -345,7 +289,7 @@ def _uploads(app: FastAPI) -> None:
     @app.post(
         "/api/v1/regions",
         status_code=201,
-        responses=_RESPONSES,
+        responses=RESPONSES,
         openapi_extra={"requestBody": {"required": True, **body}},
         tags=["regions"],
     )
@@ -358,18 +302,18 @@ def _uploads(app: FastAPI) -> None:
                 content += piece
             kept = await desk.pool.run(lambda: desk.regions.keep(bytes(content), asking.name))
         facts.regions.append(kept.sha256)
-        return _response(json_answer(kept.told()), 201)
+        return response(json_answer(kept.told()), 201)
 
-    @app.get("/api/v1/regions/{digest}", responses=_RESPONSES, tags=["regions"])
+    @app.get("/api/v1/regions/{digest}", responses=RESPONSES, tags=["regions"])
     async def uploaded(
         digest: Annotated[str, Path(pattern=DIGEST)], desk: Desk, asking: Asking, facts: Facts
     ) -> Response:
         """Tell the names in an uploaded region, and when it is deleted."""
         asking.demand("reader", "planner")
         facts.regions.append(digest)
-        return _response(json_answer(desk.regions.find(digest, asking.name).told()))
+        return response(json_answer(desk.regions.find(digest, asking.name).told()))
 
-    @app.delete("/api/v1/regions/{digest}", status_code=204, responses=_RESPONSES, tags=["regions"])
+    @app.delete("/api/v1/regions/{digest}", status_code=204, responses=RESPONSES, tags=["regions"])
     async def remove(
         digest: Annotated[str, Path(pattern=DIGEST)], desk: Desk, asking: Asking, facts: Facts
     ) -> Response:
@@ -446,8 +390,3 @@ def _methods(app: FastAPI, path: str) -> list[str]:
     """Return the methods that an address has, over all its functions."""
     routes = [one for one in app.routes if isinstance(one, Route) and one.path_regex.match(path)]
     return sorted({method for one in routes for method in one.methods or ()})
-
-
-def _response(answer: ServedAnswer, status: int = 200) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{answer.file}"'} if answer.file else {}
-    return Response(answer.content, status, headers=headers, media_type=answer.media)

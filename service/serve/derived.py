@@ -11,13 +11,14 @@ from typing import Final
 from palpate.output_marker import is_marked, read_mark
 from palpate.service.query.fhir import SUBJECTS
 from palpate.service.serve.audit_check import events_of
+from palpate.service.serve.override_check import OVERRIDE
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedThing:
-    """Output of a step, or answers of one day, that came from a subject.
+    """Output of a step, or answers or overrides of one day, that came from a subject.
 
     Attributes:
         what: noun phrase for it.
@@ -52,7 +53,7 @@ def derived_of(results: Path, subject: str, audit: Path | None) -> tuple[Derived
 
 
 def _answers(audit: Path, subject: str) -> list[DerivedThing]:
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     for event in events_of(audit):
         about = (one.get("what", {}).get("identifier", {}) for one in event.get("entity", ()))
         if event.get("outcome") == "0" and any(
@@ -60,5 +61,10 @@ def _answers(audit: Path, subject: str) -> list[DerivedThing]:
         ):
             day = _DATE.match(str(event.get("recorded", "")))
             person = str(event["agent"][0].get("who", {}).get("identifier", {}).get("value", "unknown"))
-            counts[(day[0] if day else "unknown day", person)] += 1
-    return [DerivedThing("answers", f"{day} to {person}", count) for (day, person), count in sorted(counts.items())]
+            kept = any(str(one.get("name", "")).startswith(OVERRIDE) for one in event.get("entity", ()))
+            counts[("overrides" if kept else "answers", day[0] if day else "unknown day", person)] += 1
+    joined = {"answers": "to", "overrides": "by"}
+    return [
+        DerivedThing(what, f"{day} {joined[what]} {person}", count)
+        for (what, day, person), count in sorted(counts.items())
+    ]

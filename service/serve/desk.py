@@ -11,6 +11,7 @@ from palpate.service.serve.events import RequestFacts
 from palpate.service.serve.kept import RegionStore
 from palpate.service.serve.limits import WorkPool
 from palpate.service.serve.opened import SessionCache
+from palpate.service.serve.override_store import OverrideStore
 from palpate.service.serve.refusals import RequestRefusal, not_found
 from palpate.service.serve.results import ServedResults
 from palpate.service.serve.tokens import AskingPerson
@@ -25,6 +26,8 @@ class ServiceDesk:
         cache: opened sessions.
         regions: uploaded regions.
         pool: threads that compute.
+        overrides: overrides of clinicians.
+        study: name of the study.
         consents: consents; None where nothing is gated.
         key: file of the key of pseudonyms; None for the user's own.
         demands_tokens: whether persons have to bring tokens.
@@ -35,6 +38,8 @@ class ServiceDesk:
     cache: SessionCache
     regions: RegionStore
     pool: WorkPool
+    overrides: OverrideStore
+    study: str
     consents: ConsentFolder | None = None
     key: Path | None = None
     demands_tokens: bool = False

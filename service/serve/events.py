@@ -32,6 +32,7 @@ class RequestFacts:
         subject: label of the subject; empty for none.
         session: label of the session; empty for none.
         regions: digests of uploaded regions.
+        named: further things by their digests: an answer, an override, what was shown.
         reason: reason of a refusal; empty for none.
     """
 
@@ -40,11 +41,19 @@ class RequestFacts:
     subject: str = ""
     session: str = ""
     regions: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
     reason: str = ""
 
 
 def event_of(
-    facts: RequestFacts, method: str, path: str, query: bytes, address: str, status: int, study: str
+    facts: RequestFacts,
+    method: str,
+    path: str,
+    query: bytes,
+    address: str,
+    status: int,
+    study: str,
+    observer: str = "palpate serve",
 ) -> dict[str, Any]:
     """Return the event of a request, without its place in the chain.
 
@@ -56,6 +65,7 @@ def event_of(
         address: network address of the client.
         status: status code of the answer.
         study: name of the study.
+        observer: program that was asked.
     """
     action, interaction = _ACTIONS.get(method, ("E", "operation"))
     told: dict[str, Any] = {
@@ -72,7 +82,7 @@ def event_of(
                 "network": {"address": address, "type": "2"},
             }
         ],
-        "source": {"site": study, "observer": {"display": "palpate serve"}},
+        "source": {"site": study, "observer": {"display": observer}},
         "entity": [
             {
                 "name": f"{method[:10]} {path[:_LONGEST]}",
@@ -88,4 +98,5 @@ def event_of(
         person = {"type": "Patient", "identifier": {"system": SUBJECTS, "value": f"sub-{facts.subject}"}}
         told["entity"].append({"what": person, "name": named})
     told["entity"] += [{"name": f"region {one}"} for one in facts.regions]
+    told["entity"] += [{"name": one} for one in facts.named]
     return told

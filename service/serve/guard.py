@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,6 +12,7 @@ from typing import Any, Final
 from palpate.service.serve.audit import AuditTrail, TrailError
 from palpate.service.serve.events import RequestFacts, event_of
 from palpate.service.serve.limits import RateLimit
+from palpate.service.serve.override_check import ANSWER
 from palpate.service.serve.refusals import RequestRefusal, busy, not_found
 from palpate.service.serve.tokens import EVERYONE, AskingPerson, TokenCheck
 
@@ -35,6 +37,10 @@ SECURITY_HEADERS: Final = (
 _POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _TLS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
 _ODD: Final = re.compile(rb"%(?:2f|5c|00|25)|\\|/\.{1,2}(?:/|$)|//|%2e", re.IGNORECASE)
+DIGEST_HEADER: Final = b"repr-digest"
+"""Header with the SHA-256 of an answer (RFC 9530), which its line in the trail names, too."""
+UPLOADS: Final = "/api/v1/regions"
+"""Address that takes uploads; the bodies of all others are small."""
 _SMALL: Final = 16 << 10
 """Largest body of a request that uploads nothing, bytes."""
 _LONGEST_QUERY: Final = 4096
@@ -87,7 +93,8 @@ class Guard:
         try:
             person = self._admit(scope, facts)
             scope["state"]["person"] = person
-            limit = self._upload_bytes if scope["method"] == "POST" else _SMALL
+            uploads = scope["method"] == "POST" and scope["path"] == UPLOADS
+            limit = self._upload_bytes if uploads else _SMALL
             await self._app(scope, _Receiving(receive, limit, self._timeout_s).piece, answered.piece)
         except RequestRefusal as refusal:
             facts.reason = facts.reason or str(refusal)
@@ -147,13 +154,14 @@ class Guard:
     def _headers(self) -> tuple[tuple[bytes, bytes], ...]:
         return (*SECURITY_HEADERS, _TLS_ONLY) if self._tls else SECURITY_HEADERS
 
-    def _line(self, scope: Scope, facts: RequestFacts) -> Callable[[int], Awaitable[None]]:
-        """Return what keeps a line about the request, given the status of its answer."""
+    def _line(self, scope: Scope, facts: RequestFacts) -> Callable[[Message], Awaitable[None]]:
+        """Return what keeps a line about the request, given the message that begins its answer."""
 
-        async def keep(status: int) -> None:
+        async def keep(start: Message) -> None:
             if scope["path"].startswith(API):
                 address = (scope.get("client") or ("unknown", 0))[0]
-                query = scope.get("query_string", b"")
+                query, status = scope.get("query_string", b""), start["status"]
+                facts.named += [f"{ANSWER}{one}" for one in _digests(start)]
                 await self._trail.add(
                     event_of(facts, scope["method"], scope["path"], query, address, status, self._study)
                 )
@@ -191,7 +199,7 @@ class _Sending:
         self,
         send: Send,
         headers: tuple[tuple[bytes, bytes], ...],
-        keep: Callable[[int], Awaitable[None]],
+        keep: Callable[[Message], Awaitable[None]],
         timeout_s: float,
     ) -> None:
         self._send, self._headers, self._keep, self._timeout_s = send, headers, keep, timeout_s
@@ -199,7 +207,7 @@ class _Sending:
 
     async def piece(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            await self._keep(message["status"])
+            await self._keep(message)
             self._begun = True
             own = {name.lower() for name, _ in message.get("headers", ())}
             policy = () if b"content-security-policy" in own else (_POLICY,)
@@ -221,8 +229,14 @@ class _Sending:
         await self.piece({"type": "http.response.body", "body": body})
 
 
-async def _nothing(_: int) -> None:
+async def _nothing(_: Message) -> None:
     return None
+
+
+def _digests(start: Message) -> list[str]:
+    """Return the digest of an answer, where the message that begins it states one."""
+    stated = [value for name, value in start.get("headers", ()) if name.lower() == DIGEST_HEADER]
+    return [base64.b64decode(one.removeprefix(b"sha-256=:").removesuffix(b":")).hex() for one in stated]
 
 
 def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -25,10 +25,12 @@ from palpate.service.serve.app import make_app
 from palpate.service.serve.audit import AuditTrail
 from palpate.service.serve.consent import ConsentFolder
 from palpate.service.serve.desk import ServiceDesk
+from palpate.service.serve.folders import KeptFolders, demand_apart
 from palpate.service.serve.guard import App, Guard
 from palpate.service.serve.kept import RegionStore
 from palpate.service.serve.limits import RateLimit, WorkPool
 from palpate.service.serve.opened import SessionCache
+from palpate.service.serve.override_store import OverrideStore
 from palpate.service.serve.protocol import PatientProtocol
 from palpate.service.serve.results import ServedResults
 from palpate.service.serve.tokens import TokenCheck
@@ -62,35 +64,6 @@ class ServeCommand:
     workers: int = 1
     settings: ServeSettings = field(default_factory=ServeSettings)
     key: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFolders:
-    """Folders of the service.
-
-    Attributes:
-        audit: folder of the trails.
-        heads: folder of their heads.
-        uploads: folder of uploaded regions.
-    """
-
-    audit: Path
-    heads: Path
-    uploads: Path
-
-    @classmethod
-    def of(cls, settings: ServeSettings) -> KeptFolders:
-        """Return the folders that the settings name, or those of the user.
-
-        Args:
-            settings: settings of the service.
-        """
-        stated = Path(os.environ.get("XDG_STATE_HOME", ""))
-        own = (stated if stated.is_absolute() else Path.home() / ".local" / "state") / "palpate" / "serve"
-        audit = settings.audit or own / settings.study / "audit"
-        return cls(
-            audit, settings.audit_heads or audit.parent / "audit-heads", settings.uploads or audit.parent / "uploads"
-        )
 
 
 def serve(command: ServeCommand, ready: Callable[[str], None]) -> None:
@@ -139,6 +112,8 @@ def make_service(command: ServeCommand, results: ServedResults, folders: KeptFol
         cache=SessionCache(settings.memory_mb * _MB),
         regions=RegionStore(folders.uploads, settings.upload_hours, settings.uploads_mb * _MB, command.key),
         pool=WorkPool(settings.threads, settings.waiting, settings.timeout_s),
+        overrides=OverrideStore(folders.overrides),
+        study=settings.study,
         consents=ConsentFolder(settings.consents)
         if settings.consent == "required" and settings.consents is not None
         else None,
@@ -180,26 +155,6 @@ def demand_safe(host: str, settings: ServeSettings) -> None:
         )
 
 
-def demand_apart(results: Path, folders: KeptFolders) -> None:
-    """Refuse folders of the service inside the results, with which they would be handed on.
-
-    Args:
-        results: folder of results, absolute.
-        folders: folders of the service.
-
-    Raises:
-        InputError: one lies there.
-    """
-    for name, folder in (("audit", folders.audit), ("audit_heads", folders.heads), ("uploads", folders.uploads)):
-        if folder.resolve().is_relative_to(results) or results.is_relative_to(folder.resolve()):
-            raise InputError(
-                name,
-                found="a folder inside the results, or around them",
-                expected="a folder of its own",
-                advice="Name another one: results are handed on, trails and uploads are not.",
-            )
-
-
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach a name or address."""
     if host == "localhost":
@@ -219,7 +174,7 @@ def _try(command: ServeCommand, results: ServedResults, folders: KeptFolders) ->
         ConsentFolder(settings.consents)
     if settings.certificate is not None:
         _tls(settings)
-    for folder in (folders.audit, folders.heads, folders.uploads):
+    for folder in (folders.audit, folders.heads, folders.uploads, folders.overrides):
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

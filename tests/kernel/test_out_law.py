@@ -134,6 +134,7 @@ def test_every_command_and_input_has_a_row() -> None:
     without = {("config", "show"), ("config", "schema"), ("config", "profile"), ("check",), ("run",)}  # its steps write
     # Folders of the service are refused within the results by tests/service/test_serve.py.
     without |= {("serve",), ("verify", "audit"), ("verify", "consent"), ("verify", "provenance")}
+    without |= {("override", "keep"), ("override", "show")}
     assert {words for words, _ in _commands()} - set(writing) == without
 
 

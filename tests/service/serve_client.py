@@ -17,10 +17,11 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from palpate.config.serve import ServeSettings
+from palpate.service.serve.folders import KeptFolders
 from palpate.service.serve.guard import App, Guard
 from palpate.service.serve.protocol import PatientProtocol
 from palpate.service.serve.results import ServedResults
-from palpate.service.serve.start import KeptFolders, ServeCommand, make_service
+from palpate.service.serve.start import ServeCommand, make_service
 
 ISSUER, AUDIENCE = "https://login.example", "palpate"
 

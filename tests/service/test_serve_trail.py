@@ -53,10 +53,11 @@ def test_each_answer_and_refusal_leaves_an_event(client: ServiceClient) -> None:
     assert (first["action"], first["outcome"], second["outcome"], third["outcome"]) == ("R", "0", "4", "4")
     assert first["agent"][0]["who"]["identifier"]["value"] == "local"  # type: ignore[index]
     assert first["purposeOfEvent"][0]["coding"][0]["code"] == "HRESCH"  # type: ignore[index]
-    about, of_whom = first["entity"]  # type: ignore[misc]
+    about, of_whom, answered = first["entity"]  # type: ignore[misc]
     assert base64.b64decode(about["query"]).decode() == (SPHERE + "&purpose=research").partition("?")[2]
     assert of_whom["what"]["identifier"]["value"] == "sub-01"
     assert of_whom["name"] == "sub-01 ses-01"
+    assert answered["name"].startswith("answer ")
     assert "no session" in str(third["outcomeDesc"])
     required = {"type", "recorded", "agent", "source"}
     assert all(required <= set(one) for one in (first, second, third))

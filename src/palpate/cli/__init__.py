@@ -23,6 +23,7 @@ COMMANDS = (
     "change",
     "query",
     "serve",
+    "override",
     "tumour",
     "calibrate",
     "assimilate",

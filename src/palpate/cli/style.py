@@ -35,6 +35,8 @@ EXAMPLES: Final = {
     "change": "palpate change results/sub-01/ses-01 results/sub-01/ses-02 --labels dseg.nii.gz --out change.tsv",
     "query": "palpate query results/sub-01/ses-01 --sphere=-30,-14,30,10 --above 3",
     "serve": "palpate serve results --port 8000",
+    "override keep": "palpate override keep results override.json --subject 01 --shown answer.json",
+    "override show": "palpate override show --subject 01 --format csv",
     "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "assimilate": "palpate assimilate history.h5 --out sub-02_record.h5",

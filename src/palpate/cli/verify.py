@@ -184,11 +184,15 @@ def audit(
     heads: Annotated[
         Path | None, typer.Option(help="Folder of their heads; default: audit-heads beside the folder.")
     ] = None,
+    overrides: Annotated[
+        Path | None, typer.Option(help="Folder of overrides, each of which a line must name; default: not looked at.")
+    ] = None,
 ) -> None:
     """Check the audit trails of palpate serve: no line was changed, taken out or cut off.
 
     Each line holds the digest of the line before it, and the head of each trail, kept elsewhere, that of the last one.
-    A line for each trail goes to the terminal. Exit code 2 where one does not hold.
+    A line for each trail goes to the terminal. With --overrides, each override must be as its line in the trail has it.
+    Exit code 2 where one does not hold.
     """
     from palpate.errors import InputError
     from palpate.service.serve.audit_check import check_trails
@@ -203,6 +207,26 @@ def audit(
             folder,
             found=f"{len(broken)} of {len(found)} audit trails that do not hold",
             expected="whole trails",
+            advice="Keep the folder as it is, and find out who could write it.",
+        )
+    if overrides is not None:
+        _verify_overrides(overrides, folder)
+
+
+def _verify_overrides(overrides: Path, folder: Path) -> None:
+    """Print whether the overrides hold, and refuse them where they do not."""
+    from palpate.errors import InputError
+    from palpate.service.serve.override_check import check_overrides
+
+    state = check_overrides(overrides, folder)
+    print(f"{state.number} overrides: {'; '.join(state.faults) or 'whole'}")
+    for note in state.notes:
+        print(f"  {note}")
+    if state.faults:
+        raise InputError(
+            overrides,
+            found=f"{len(state.faults)} overrides that are not as the audit trail has them",
+            expected="each as it was kept",
             advice="Keep the folder as it is, and find out who could write it.",
         )
 

@@ -64,6 +64,9 @@ class ServeSettings(Section):
     uploads: Path | None = None
     """Folder of uploaded regions; none: beside the folder audit."""
 
+    overrides: Path | None = None
+    """Folder of clinicians' overrides; none: beside the folder audit."""
+
     upload_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = 24.0
     """Time after which an uploaded region is deleted, hours."""
 
