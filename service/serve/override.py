@@ -41,10 +41,10 @@ class OverrideForm:
 
     Attributes:
         shown: SHA-256 of the bytes of the answer that was shown.
-        chosen: what was chosen, 1 to 500 characters.
+        chosen: choice in words, 1 to 500 characters.
         ground: one of GROUNDS.
         reason: reason in words, 1 to 2000 characters.
-        instead_of: what the answer spoke for, at most 500 characters; empty where it is clear from the answer.
+        instead_of: choice that the answer spoke for, at most 500 characters; empty where it is clear from the answer.
         session: label of the session; empty for none.
     """
 
@@ -76,7 +76,7 @@ class Override:
     """Override as it is kept.
 
     Attributes:
-        form: what the clinician filled in.
+        form: form that the clinician filled in.
         study: name of the study.
         subject: label of the subject.
         person: name of whoever chose, as the token has it; "local" without tokens.
@@ -104,7 +104,7 @@ class Override:
         """Return an override that is made now.
 
         Args:
-            form: what the clinician filled in.
+            form: form that the clinician filled in.
             study: name of the study.
             subject: label of the subject.
             person: name of whoever chose.
