@@ -9,7 +9,7 @@ from typing import Final
 from palpate.errors import InputError
 from palpate.imaging.deidentify.key import LENGTH, Key
 from palpate.progress import say
-from palpate.secret_file import make_secret, own_secret, read_secret, unusable_secret
+from palpate.secret_file import make_secret, own_secret, read_secret, results_around, unusable_secret
 
 _OWN: Final = "your own key ($XDG_CONFIG_HOME/palpate/key, by default ~/.config/palpate/key)"
 # Without the path itself: logs travel with the results, and a home is named after somebody.
@@ -106,13 +106,6 @@ def known_key(path: Path | None) -> Key | None:
     except OSError as error:
         raise _unusable(where, error) from error
     return _read(where, path)
-
-
-def results_around(out: Path) -> Path:
-    """Return the folder of results that an output folder belongs to: the folder around its sub-<label>, or itself."""
-    out = out.resolve()
-    subject = next((folder for folder in (out, *out.parents) if folder.name.startswith("sub-")), None)
-    return out if subject is None else subject.parent
 
 
 def _read(where: str, path: Path) -> Key:

@@ -60,7 +60,7 @@ def _flag(answer: ForecastAnswer, alert: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _words(answer: ForecastAnswer, alert: Mapping[str, Any]) -> str:
-    """Return the text of a flag: what was found, its basis where it is not of this patient, and its purpose."""
+    """Return the text of a flag: the finding, its basis where it is not of this patient, and its purpose."""
     marked = "" if "not this patient" not in answer.basis else f"Of the {answer.basis}. "
     return f"{marked}{alert['sentence']} {alert['advice']} {RESEARCH_USE}"
 

@@ -24,6 +24,7 @@ from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.regions.at_the_door import WHERE, clean_region, write_cleaned
 from palpate.imaging.regions.read import read_chosen
 from palpate.imaging.regions.region import DrawnRegion
+from palpate.secret_file import make_secret
 from palpate.service.query.session import OpenSession
 from palpate.service.serve.refusals import RequestRefusal, not_found
 
@@ -266,14 +267,5 @@ def _mark(secret: bytes, patient: str) -> str:
 
 def _secret(path: Path) -> bytes:
     """Return the secret of the folder, made by whichever worker comes first."""
-    partial = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(secrets.token_bytes(32))
-    try:
-        os.link(partial, path)
-    except FileExistsError:
-        pass
-    finally:
-        partial.unlink()
+    make_secret(path, secrets.token_bytes(32))
     return path.read_bytes()

@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from palpate.file_once import write_once
 from palpate.service.query.answer import RESEARCH_USE
 from palpate.service.serve.override import Override, OverrideForm, override_of
 from palpate.service.serve.refusals import RequestRefusal
@@ -89,17 +88,7 @@ class OverrideStore:
             )
         content = override.content()
         digest = sha256(content).hexdigest()
-        partial = place / f".partial-{secrets.token_hex(8)}"
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-            with suppress(FileExistsError):  # the same override within a millisecond
-                os.link(partial, place / f"{digest}{ENDING}")  # unlike a rename, it replaces nothing
-        finally:
-            partial.unlink()
+        write_once(place / f"{digest}{ENDING}", content, mode=0o400)  # there already: the same within a millisecond
         for folder in (place, self._folder):
             _sync(folder)
         return KeptOverride(digest, override)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from palpate.errors import InputError
+from palpate.file_once import write_once
 
 
 def own_secret(name: str) -> Path | None:
@@ -29,9 +29,7 @@ def own_secret(name: str) -> Path | None:
 
 
 def make_secret(path: Path, secret: bytes) -> bool:
-    """Make the file of a secret; return whether it was this process that did.
-
-    A link to a finished file appears at once and whole, and fails where somebody was faster: theirs is the secret then.
+    """Make the file of a secret; return whether it was this process that did: where another was faster, theirs counts.
 
     Args:
         path: the file; missing folders are made, for the user alone.
@@ -41,19 +39,20 @@ def make_secret(path: Path, secret: bytes) -> bool:
         OSError: nothing can be written there.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(secret)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.link(partial, path)
-    except FileExistsError:
-        return False
-    finally:
-        partial.unlink(missing_ok=True)
-    return True
+    return write_once(path, secret)
+
+
+def results_around(out: Path) -> Path:
+    """Return the folder of results that an output folder belongs to: the folder around its sub-<label>, or itself.
+
+    Results are handed on as a whole, so that no secret may lie in it.
+
+    Args:
+        out: the output folder.
+    """
+    out = out.resolve()
+    subject = next((folder for folder in (out, *out.parents) if folder.name.startswith("sub-")), None)
+    return out if subject is None else subject.parent
 
 
 def read_secret(where: str, path: Path, length: int, advice: str) -> bytes:

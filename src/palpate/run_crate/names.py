@@ -8,8 +8,9 @@ CRATE: Final = "ro-crate-metadata.json"
 """Name of the crate in an output folder, as RO-Crate 1.1 demands."""
 SIGNATURE: Final = f"{CRATE}.sig"
 """Name of its detached signature: 64 bytes, Ed25519 (RFC 8032)."""
-SEALED: Final = ("ingest", "mesh", "invert", "maps", "overlay", "calibrate", "forecast", "trial", "plan")
-"""Commands whose output folder carries a crate. What fetch and deidentify write is somebody's scan, not a result."""
+SEALED: Final = ("ingest", "mesh", "invert", "overlay", "calibrate", "forecast", "trial", "plan")
+"""Commands whose output folder carries a crate. What fetch and deidentify write is somebody's scan, not a result, and
+every file of maps goes to an archive, which refuses what is no DICOM."""
 OPERATOR: Final = "PALPATE_OPERATOR"
 """Environment variable with the name of whoever answers for a run; nobody is named without it."""
 SIGNING_KEY: Final = "PALPATE_SIGNING_KEY"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from palpate.content_digest import digest, folder_digest
 from palpate.errors import InputError
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from palpate.run_crate.graph import InputFact, OutputFact
 
 
-SENT_AS_A_WHOLE: Final = frozenset({"maps"})
-"""Commands without a crate: every file of their folder goes to an archive, which refuses what is no DICOM."""
-
-
 def seal(partial: Path, output: Path) -> None:
     """Write the crate of a finished folder and sign it, if the command under way writes this folder.
 
@@ -37,7 +33,7 @@ def seal(partial: Path, output: Path) -> None:
         output: its final name.
     """
     running = command_for(output)
-    if running is None or running.name in SENT_AS_A_WHOLE:
+    if running is None:
         return
     from palpate.run_crate.signing_key import key_text
 

@@ -19,7 +19,7 @@ from palpate.errors import InputError
 from palpate.machine_failures import on_this_machine
 from palpate.progress import say
 from palpate.run_crate.names import SIGNING_KEY
-from palpate.secret_file import make_secret, own_secret, read_secret, unusable_secret
+from palpate.secret_file import make_secret, own_secret, read_secret, results_around, unusable_secret
 
 LENGTH: Final = 32
 """Length of a private and of a public key, bytes."""
@@ -63,7 +63,7 @@ def open_signing_key(out: Path) -> Ed25519PrivateKey:
     path = signing_key_place()
     if path is None:
         raise InputError(_OWN, found="no home folder", expected="a place for it", advice=_ADVICE)
-    if path.resolve().is_relative_to(_results_around(out)):
+    if path.resolve().is_relative_to(results_around(out)):
         found = "a place inside the folder of results"
         raise InputError(_name(), found=found, expected="a file outside what is handed on", advice=_ADVICE)
     try:
@@ -132,13 +132,6 @@ def holds(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _results_around(out: Path) -> Path:
-    """Return the folder of results that an output folder belongs to: the folder around its sub-<label>, or itself."""
-    out = out.resolve()
-    subject = next((folder for folder in (out, *out.parents) if folder.name.startswith("sub-")), None)
-    return out if subject is None else subject.parent
 
 
 def _name() -> str:
